@@ -1,0 +1,125 @@
+"""Connectors: the small maps that carry a text feature into an image encoder's space.
+
+One functional forward serves grid search, the hypernetwork and the exported model. Letters in names:
+B batch, D_text and D_image the encoders' widths.
+"""
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+from torch.nn import functional
+
+from hyma.errors import HymaError
+from hyma.files import atomic
+from hyma.kinds import ConnectorKind
+from hyma.normalise import Normaliser
+
+Connector = dict[str, Tensor]
+"""Weights ``weight0`` [out, in], ``bias0`` [out], ``weight1`` … of a connector, in order."""
+
+
+@dataclass(frozen=True)
+class ConnectorSpec:
+    """The shape of a pair's connector; `hidden` is the width of the hidden layers of mlp1 and mlp2."""
+
+    kind: ConnectorKind
+    d_text: int
+    d_image: int
+    hidden: int = 1024
+
+    @property
+    def layers(self) -> list[tuple[int, int]]:
+        """The (out, in) shape of each layer, first to last."""
+        hidden_layers = {"linear": 0, "mlp1": 1, "mlp2": 2}[self.kind]
+        widths = [self.d_text, *[self.hidden] * hidden_layers, self.d_image]
+        return [(out, into) for into, out in pairwise(widths)]
+
+
+def initialise(spec: ConnectorSpec, generator: torch.Generator) -> Connector:
+    """Draw weights and biases from U(-1/√in, 1/√in), as `torch.nn.Linear` does."""
+    connector = {}
+    for index, (out, into) in enumerate(spec.layers):
+        bound = 1 / math.sqrt(into)
+        for name, shape in ((f"weight{index}", (out, into)), (f"bias{index}", (out,))):
+            connector[name] = (torch.rand(shape, generator=generator) * 2 - 1) * bound
+    return connector
+
+
+def forward(connector: Connector, text: Tensor) -> Tensor:
+    """Map text features [B, D_text] to [B, D_image]; ReLU between layers, none after the last."""
+    last = len(connector) // 2 - 1
+    for index in range(last + 1):
+        text = functional.linear(text, connector[f"weight{index}"], connector[f"bias{index}"])
+        if index < last:
+            text = functional.relu(text)
+    return text
+
+
+@dataclass
+class Stitch:
+    """A pair made usable: its connector with the normalisation that both sides were trained under."""
+
+    spec: ConnectorSpec
+    connector: Connector
+    image_normaliser: Normaliser
+    text_normaliser: Normaliser
+
+    def embed_image(self, feature: Tensor) -> Tensor:
+        """Return unit vectors [B, D_image] for image features [B, D_image]."""
+        return functional.normalize(self.image_normaliser(feature), dim=-1)
+
+    def embed_text(self, feature: Tensor) -> Tensor:
+        """Return unit vectors [B, D_image] for text features [B, D_text]."""
+        return functional.normalize(forward(self.connector, self.text_normaliser(feature)), dim=-1)
+
+
+def save(path: Path, stitches: dict[str, Stitch]) -> None:
+    """Write the connectors of pairs (``image-text``) to one safetensors file; equal statistics once."""
+    tensors: dict[str, Tensor] = {}
+    for pair, stitch in stitches.items():
+        image, text = pair.split("-")
+        for name, tensor in stitch.connector.items():
+            tensors[f"{pair}/{name}"] = tensor.detach().cpu().contiguous().clone()
+        for slug, normaliser in ((image, stitch.image_normaliser), (text, stitch.text_normaliser)):
+            for name, tensor in normaliser.tensors().items():
+                tensors[f"{slug}/{name}"] = tensor.cpu().contiguous().clone()
+    specs = {pair: asdict(stitch.spec) for pair, stitch in stitches.items()}
+    kind = next(iter(stitches.values())).image_normaliser.kind
+    metadata = {"specs": json.dumps(specs, sort_keys=True), "normalise": kind}
+    with atomic(path) as temporary:
+        save_file(dict(sorted(tensors.items())), temporary, metadata=metadata)
+
+
+def load(path: Path) -> dict[str, Stitch]:
+    """Read what `save` wrote.
+
+    Raises:
+        HymaError: if the file is missing or damaged.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            metadata = file.metadata()
+    except (OSError, SafetensorError) as error:
+        raise HymaError(f"{path}: connectors cannot be read ({error}); run `dvc repro` again") from None
+
+    def normaliser(slug: str) -> Normaliser:
+        return Normaliser(metadata["normalise"], tensors.get(f"{slug}/mean"), tensors.get(f"{slug}/std"))
+
+    stitches = {}
+    for pair, spec in json.loads(metadata["specs"]).items():
+        image, text = pair.split("-")
+        weights = {
+            name.removeprefix(f"{pair}/"): tensor
+            for name, tensor in tensors.items()
+            if name.startswith(f"{pair}/")
+        }
+        stitches[pair] = Stitch(ConnectorSpec(**spec), weights, normaliser(image), normaliser(text))
+    return stitches

@@ -1,0 +1,19 @@
+"""Which device to compute on."""
+
+import torch
+
+from hyma.errors import HymaError
+
+
+def resolve(name: str) -> torch.device:
+    """Return the device for ``auto``, ``cpu`` or ``cuda``; make results repeatable on it.
+
+    Raises:
+        HymaError: if cuda is asked for and not there.
+    """
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and not torch.cuda.is_available():
+        raise HymaError("params.yaml: device: cuda is not available on this machine; set it to auto or cpu")
+    return torch.device(name)

@@ -1,0 +1,48 @@
+"""What one forward pass of a frozen encoder costs, counted by fvcore."""
+
+import logging
+import warnings
+from typing import Any
+
+import torch
+from fvcore.nn import FlopCountAnalysis
+
+from hyma.encoders.load import Encoder
+
+
+class _TextForward(torch.nn.Module):
+    """A sentence-transformers model whose forward takes tensors by position, as tracing wants."""
+
+    def __init__(self, model: torch.nn.Module, names: list[str]):
+        super().__init__()
+        self.model, self.names = model, names
+
+    def forward(self, *tensors: torch.Tensor) -> torch.Tensor:
+        return self.model(dict(zip(self.names, tensors, strict=True)))["sentence_embedding"]
+
+
+def flops_per_row(encoder: Encoder) -> float:
+    """Return the FLOPs of one image, or of one caption of about a dozen words.
+
+    fvcore counts multiply–accumulates of the operations that it knows: twice that are FLOPs.
+    """
+    model, inputs = _traceable(encoder)
+    logging.getLogger("fvcore").setLevel(logging.ERROR)
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        analysis = FlopCountAnalysis(model, inputs)
+        analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False).tracer_warnings("none")
+        return 2.0 * analysis.total()
+
+
+def _traceable(encoder: Any) -> tuple[torch.nn.Module, tuple[torch.Tensor, ...]]:
+    if hasattr(encoder, "example"):
+        return encoder.model, encoder.example
+    caption = "a small red umbrella on the left of a blue striped field"
+    tokens = (
+        encoder.model.preprocess([caption])
+        if hasattr(encoder.model, "preprocess")
+        else encoder.model.tokenize([caption])
+    )
+    tensors = {name: value for name, value in tokens.items() if isinstance(value, torch.Tensor)}
+    return _TextForward(encoder.model, list(tensors)), tuple(tensors.values())

@@ -1,0 +1,1 @@
+"""Search methods: each scores every pair, and most hand over the pairs' connectors too."""

@@ -1,0 +1,102 @@
+"""What search methods see: the features of all encoders on the training set, aligned by row.
+
+Letters: N images, M texts, D an encoder's width.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hyma import features, prepared
+from hyma.connectors import ConnectorSpec
+from hyma.errors import HymaError
+from hyma.search.params import ConnectorParams
+
+PairName = tuple[str, str]
+
+
+@dataclass
+class TrainingFeatures:
+    """Features of the training set, and which rows train and which are held out.
+
+    Captions are what is drawn: caption m belongs to image ``image_of_text_M[m]``.
+    """
+
+    images: dict[str, Tensor]
+    """Image encoder's slug → [N, D]."""
+    texts: dict[str, Tensor]
+    """Text encoder's slug → [M, D]."""
+    image_of_text_M: Tensor
+    train: Tensor
+    """Captions to train on."""
+    held_out: Tensor
+    """One caption of each held-out image, to score pairs by; never trained on."""
+
+    @property
+    def pairs(self) -> list[PairName]:
+        """All (image, text) pairs, in the order of params.yaml."""
+        return [(image, text) for image in self.images for text in self.texts]
+
+    def spec(self, pair: PairName, params: ConnectorParams) -> ConnectorSpec:
+        """The shape of a pair's connector."""
+        image, text = pair
+        d_text, d_image = self.texts[text].shape[1], self.images[image].shape[1]
+        return ConnectorSpec(params.kind, d_text, d_image, params.hidden)
+
+
+def load(
+    prepared_folder: Path,
+    features_folder: Path,
+    images: Sequence[str],
+    texts: Sequence[str],
+    params: ConnectorParams,
+    seed: int,
+    device: torch.device,
+) -> TrainingFeatures:
+    """Load the features of the encoders named, check that they belong together, and split the images.
+
+    Raises:
+        HymaError: if a file is missing, holds NaN, or disagrees with the data set.
+    """
+    data = prepared.read(prepared_folder)
+
+    def tensor(slug: str, ids: features.pa.ChunkedArray) -> Tensor:
+        path = features_folder / f"{slug}.arrow"
+        feature_ND = features.open_aligned(path, ids, data.meta.data_hash).to_numpy()
+        return torch.from_numpy(np.array(feature_ND)).to(device)
+
+    image_of_text_M = torch.from_numpy(data.texts["image"].to_numpy().astype(np.int64))
+    train, held_out = split(image_of_text_M, params.holdout, seed)
+    return TrainingFeatures(
+        images={slug: tensor(slug, data.images["id"]) for slug in images},
+        texts={slug: tensor(slug, data.texts["id"]) for slug in texts},
+        image_of_text_M=image_of_text_M.to(device),
+        train=train.to(device),
+        held_out=held_out.to(device),
+    )
+
+
+def split(image_of_text_M: Tensor, holdout: float, seed: int, most: int = 1000) -> tuple[Tensor, Tensor]:
+    """Split captions by image into those that train and one each of the held-out images (`most` at most).
+
+    Raises:
+        HymaError: if there are too few images to hold any out.
+    """
+    count = int(image_of_text_M.max()) + 1
+    wanted = min(most, round(count * holdout))
+    if wanted < 2:
+        raise HymaError(
+            f"params.yaml: connector.holdout: {holdout} of {count} images leaves fewer than two to score "
+            "pairs by; raise it or add training data"
+        )
+    chosen = torch.randperm(count, generator=torch.Generator().manual_seed(seed))[:wanted]
+    is_held_out_N = torch.zeros(count, dtype=torch.bool)
+    is_held_out_N[chosen] = True
+    is_held_out_M = is_held_out_N[image_of_text_M]
+    first = np.unique(image_of_text_M.numpy(), return_index=True)[1]
+    one_each = torch.from_numpy(np.sort(first))
+    return torch.nonzero(~is_held_out_M).squeeze(1), one_each[is_held_out_M[one_each]]

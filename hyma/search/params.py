@@ -1,0 +1,47 @@
+"""The params sections of connectors and of the search methods that train them."""
+
+from pydantic import Field, model_validator
+
+from hyma.kinds import ConnectorKind, DecoderKind, NormaliseKind
+from hyma.params import Section
+
+
+class ConnectorParams(Section):
+    """Section ``connector``: what is trained for a pair, and on what, whatever the method."""
+
+    kind: ConnectorKind = Field("mlp1", description="one affine map, or one or two hidden layers")
+    hidden: int = Field(1024, ge=1, description="width of the hidden layers; the factorised decoder's rank")
+    normalise: NormaliseKind = Field("l2", description="how features are scaled before the connector")
+    logit_scale: float = Field(100.0, gt=0, description="what cosines are multiplied by in the loss")
+    holdout: float = Field(0.05, gt=0, lt=0.5, description="share of the training images kept to score pairs")
+
+
+class TrainingParams(Section):
+    """How a method's weights are trained."""
+
+    batch: int = Field(512, ge=2, description="samples a step (bd)")
+    epochs: int = Field(10, ge=1)
+    lr: float = Field(1e-2, gt=0)
+    beta2: float = Field(0.999, gt=0, lt=1, description="AdamW's second decay; lower tames unstable encoders")
+    weight_decay: float = Field(0.0, ge=0)
+    warmup: float = Field(0.1, ge=0, le=1, description="share of the steps in which the rate rises")
+    clip: float = Field(1.0, gt=0, description="largest gradient norm")
+
+
+class GridParams(TrainingParams):
+    """Section ``grid``: grid search, a connector trained for every pair."""
+
+
+class HymaParams(TrainingParams):
+    """Section ``hyma``: the hypernetwork's search."""
+
+    decoder: DecoderKind = "factorised"
+    bm: int = Field(1, ge=1, description="pairs a step")
+    code_dim: int = Field(32, ge=1, description="width of the codes of pairs and layers")
+    widths: list[int] = Field([128, 512], description="hidden widths of the shared MLP")
+
+    @model_validator(mode="after")
+    def _widths(self) -> "HymaParams":
+        if not self.widths or min(self.widths) < 1:
+            raise ValueError("widths should be a list of at least one positive number")
+        return self

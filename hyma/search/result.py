@@ -1,0 +1,55 @@
+"""What every search method returns, and how it lies on disk: a json file beside one of connectors."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hyma import connectors
+from hyma.connectors import Stitch
+from hyma.files import read_json, write_json
+
+
+@dataclass
+class SearchResult:
+    """A search method's answer; pairs are named ``<image slug>-<text slug>``."""
+
+    method: str
+    scores: dict[str, float]
+    """The method's own score of each pair, higher is better; comparable within the method only."""
+    seconds: float
+    """Wall-clock time of the search alone, features already in memory."""
+    stitches: dict[str, Stitch] = field(default_factory=dict)
+    """Each pair's connector; empty for a method that only scores."""
+    steps: int = 0
+    """Optimizer steps taken, over all pairs."""
+    history: dict[str, list[float]] = field(default_factory=dict)
+    """Per step: ``step``, ``loss``, ``accuracy``, ``grad_norm``, ``lr``."""
+
+
+def save(result: SearchResult, folder: Path, name: str = "result") -> None:
+    """Write the connectors, then the rest; no timing goes into the file of connectors."""
+    if result.stitches:
+        connectors.save(folder / f"{name}.safetensors", result.stitches)
+    content: dict[str, Any] = asdict(
+        SearchResult(result.method, result.scores, result.seconds, {}, result.steps, result.history)
+    )
+    del content["stitches"]
+    write_json(folder / f"{name}.json", content)
+
+
+def read_record(path: Path) -> SearchResult:
+    """Read a result without its connectors."""
+    return SearchResult(**read_json(path))
+
+
+def merge(records: Iterable[SearchResult]) -> SearchResult:
+    """Join results on different pairs (grid search's, one a pair) into one: seconds and steps add up."""
+    first, *others = records
+    joined = SearchResult(first.method, dict(first.scores), first.seconds, dict(first.stitches), first.steps)
+    for record in others:
+        joined.scores.update(record.scores)
+        joined.stitches.update(record.stitches)
+        joined.seconds += record.seconds
+        joined.steps += record.steps
+    return joined

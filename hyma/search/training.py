@@ -1,0 +1,180 @@
+"""The training loop that grid search and the hypernetwork share.
+
+Grid search is the case of one pair whose connector is itself the parameter; the hypernetwork predicts the
+connectors of ``bm`` pairs a step. Letters: B samples of a batch, D a width.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from tqdm import tqdm
+
+from hyma.connectors import Connector, ConnectorSpec, Stitch, forward
+from hyma.errors import HymaError
+from hyma.losses import info_nce
+from hyma.normalise import Normaliser
+from hyma.search.data import PairName, TrainingFeatures
+from hyma.search.params import ConnectorParams, TrainingParams
+
+
+@dataclass
+class History:
+    """What happened: a row a step, and a row (step, pair number, accuracy) a pair and step."""
+
+    rows: list[tuple[float, float, float, float]] = field(default_factory=list)
+    pair_accuracy: list[tuple[int, int, float]] = field(default_factory=list)
+
+    def columns(self) -> dict[str, list[float]]:
+        """The steps as columns."""
+        loss, accuracy, grad_norm, lr = (list(column) for column in zip(*self.rows, strict=True))
+        steps = [float(step) for step in range(1, len(self.rows) + 1)]
+        return {"step": steps, "loss": loss, "accuracy": accuracy, "grad_norm": grad_norm, "lr": lr}
+
+
+class Normalised:
+    """Training features under their normalisers: texts as the connector takes them, images of unit length."""
+
+    def __init__(self, features: TrainingFeatures, params: ConnectorParams):
+        self.features = features
+        used = features.image_of_text_M[features.train].unique()
+        self.image_normaliser = {
+            slug: Normaliser.fit(params.normalise, feature_ND[used])
+            for slug, feature_ND in features.images.items()
+        }
+        self.text_normaliser = {
+            slug: Normaliser.fit(params.normalise, feature_MD[features.train])
+            for slug, feature_MD in features.texts.items()
+        }
+        self.image = {
+            slug: functional.normalize(self.image_normaliser[slug](feature_ND), dim=-1)
+            for slug, feature_ND in features.images.items()
+        }
+        self.text = {
+            slug: self.text_normaliser[slug](feature_MD) for slug, feature_MD in features.texts.items()
+        }
+
+    def stitch(self, pair: PairName, spec: ConnectorSpec, connector: Connector) -> Stitch:
+        """Bind a trained connector to the normalisers it was trained under."""
+        weights = {name: weight.detach().clone() for name, weight in connector.items()}
+        return Stitch(spec, weights, self.image_normaliser[pair[0]], self.text_normaliser[pair[1]])
+
+    @torch.no_grad()
+    def score(self, pair: PairName, connector: Connector) -> float:
+        """Return recall@5 between the held-out images and captions, mean of both directions."""
+        rows = self.features.held_out
+        text_BD = functional.normalize(forward(connector, self.text[pair[1]][rows]), dim=-1)
+        image_BD = self.image[pair[0]][self.features.image_of_text_M[rows]]
+        similarity_BB = text_BD @ image_BD.T
+        matching = similarity_BB.diagonal()
+        better = ((similarity_BB > matching[:, None]).sum(1), (similarity_BB > matching[None, :]).sum(0))
+        return float(torch.stack([(rank < 5).float().mean() for rank in better]).mean())
+
+
+def train(
+    predict: Callable[[Tensor], list[Connector]],
+    parameters: Sequence[torch.nn.Parameter],
+    pairs: Sequence[PairName],
+    bm: int,
+    data: Normalised,
+    params: TrainingParams,
+    connector: ConnectorParams,
+    seed: int,
+    label: str,
+) -> History:
+    """Train `parameters` by the mean InfoNCE loss of `bm` pairs a step.
+
+    Args:
+        predict: numbers of pairs [bm] → their connectors, differentiable in `parameters`.
+        parameters: what is trained.
+        pairs: the pairs that the numbers stand for.
+        bm: pairs a step.
+        data: the features.
+        params: optimizer and batches.
+        connector: the logit scale.
+        seed: of the order of samples and pairs.
+        label: shown at the progress bar.
+
+    Raises:
+        HymaError: if the loss becomes NaN or infinite.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    batches = list(sample_batches(len(data.features.train), params.batch, params.epochs, generator))
+    numbers = pair_batches(len(pairs), bm, generator)
+    optimizer = torch.optim.AdamW(
+        parameters, lr=params.lr, betas=(0.9, params.beta2), weight_decay=params.weight_decay, fused=True
+    )
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, warmup_cosine(len(batches), params.warmup))
+    history = History()
+    for step, batch in enumerate(tqdm(batches, desc=label, unit="step", disable=None), start=1):
+        chosen = next(numbers)
+        rows = data.features.train[batch.to(data.features.train.device)]
+        connectors = predict(chosen)
+        losses, accuracies = contrast(
+            connectors, [pairs[int(k)] for k in chosen], rows, data, connector.logit_scale
+        )
+        loss = losses.mean()
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(parameters, params.clip)
+        history.rows.append(
+            (loss.item(), accuracies.mean().item(), norm.item(), float(schedule.get_last_lr()[0]))
+        )
+        if not math.isfinite(history.rows[-1][0]):
+            raise HymaError(
+                f"{label}: the loss is not finite at step {step}; lower its lr or beta2 in params.yaml"
+            )
+        history.pair_accuracy += zip([step] * bm, chosen.tolist(), accuracies.tolist(), strict=False)
+        optimizer.step()
+        schedule.step()
+    return history
+
+
+def contrast(
+    connectors: Sequence[Connector], pairs: Sequence[PairName], rows: Tensor, data: Normalised, scale: float
+) -> tuple[Tensor, Tensor]:
+    """Return each pair's loss and accuracy on the captions `rows`; an encoder's features are read once."""
+    image_rows = data.features.image_of_text_M[rows]
+    image = {slug: data.image[slug][image_rows] for slug in dict.fromkeys(pair[0] for pair in pairs)}
+    text = {slug: data.text[slug][rows] for slug in dict.fromkeys(pair[1] for pair in pairs)}
+    results = [
+        info_nce(forward(connector, text[pair[1]]), image[pair[0]], scale)
+        for connector, pair in zip(connectors, pairs, strict=True)
+    ]
+    losses, accuracies = zip(*results, strict=True)
+    return torch.stack(losses), torch.stack(accuracies)
+
+
+def sample_batches(count: int, batch: int, epochs: int, generator: torch.Generator) -> Iterator[Tensor]:
+    """Yield shuffled batches of numbers below `count`; the last, incomplete one of an epoch is left out."""
+    batch = min(batch, count)
+    for _ in range(epochs):
+        order = torch.randperm(count, generator=generator)
+        yield from order[: count - count % batch].split(batch)
+
+
+def pair_batches(count: int, bm: int, generator: torch.Generator) -> Iterator[Tensor]:
+    """Yield `bm` different pair numbers a step, for ever; every pair comes equally often."""
+    order = torch.empty(0, dtype=torch.long)
+    while True:
+        if len(order) < bm:
+            fresh = torch.randperm(count, generator=generator)
+            # Pairs left over from the last round go first; the new round must not repeat them in this step.
+            order = torch.cat([order, fresh[~torch.isin(fresh, order)], fresh[torch.isin(fresh, order)]])
+        yield order[:bm]
+        order = order[bm:]
+
+
+def warmup_cosine(steps: int, warmup: float) -> Callable[[int], float]:
+    """Return the factor of the learning rate at each step: a linear rise, then half a cosine towards 0."""
+    rise = max(1, round(steps * warmup))
+
+    def factor(step: int) -> float:
+        if step < rise:
+            return (step + 1) / rise
+        return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
+
+    return factor
