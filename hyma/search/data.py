@@ -65,7 +65,7 @@ def load(
     data = prepared.read(prepared_folder)
 
     def tensor(slug: str, ids: features.pa.ChunkedArray) -> Tensor:
-        path = features_folder / f"{slug}.arrow"
+        path = features_folder / slug / f"{prepared_folder.name}.arrow"
         feature_ND = features.open_aligned(path, ids, data.meta.data_hash).to_numpy()
         return torch.from_numpy(np.array(feature_ND)).to(device)
 

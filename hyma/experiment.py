@@ -1,0 +1,47 @@
+"""The whole of params.yaml: every section's model, and what must hold between sections."""
+
+from typing import Annotated
+
+from pydantic import Field, StringConstraints, model_validator
+
+from hyma.encoders.params import ExtractParams, ImageEncoderParams, TextEncoderParams
+from hyma.evaluate_params import EvaluateParams
+from hyma.kinds import DeviceName
+from hyma.params import Section
+from hyma.readers.params import DataSource
+from hyma.search.params import ConnectorParams, GridParams, HymaParams
+from hyma.world.params import WorldParams
+from hyma.zoo.params import ZooParams
+
+Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+$")]
+
+
+class Experiment(Section):
+    """One experiment; a stage reads the sections that it declares in dvc.yaml and no others."""
+
+    seed: int = Field(ge=0, lt=2**31)
+    device: DeviceName
+    world: WorldParams
+    zoo: ZooParams
+    training: dict[Slug, DataSource] = Field(min_length=1, max_length=1)
+    benchmarks: dict[Slug, DataSource] = Field(min_length=1)
+    image_encoders: dict[Slug, ImageEncoderParams] = Field(min_length=1)
+    text_encoders: dict[Slug, TextEncoderParams] = Field(min_length=1)
+    extract: ExtractParams
+    connector: ConnectorParams
+    hyma: HymaParams
+    grid: GridParams
+    evaluate: EvaluateParams
+
+    @model_validator(mode="after")
+    def _agree(self) -> "Experiment":
+        both = self.image_encoders.keys() & self.text_encoders.keys()
+        if both:
+            raise ValueError(f"text_encoders.{min(both)}: an image encoder has this slug too; rename one")
+        pairs = len(self.image_encoders) * len(self.text_encoders)
+        if self.hyma.bm > pairs:
+            raise ValueError(
+                f"hyma.bm: {self.hyma.bm} pairs a step, but the encoders make only {pairs} pairs; "
+                f"set it to {pairs} or less"
+            )
+        return self

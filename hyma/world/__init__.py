@@ -1,0 +1,1 @@
+"""The embedded world: captioned pictures that the project draws itself, in the benchmarks' own formats."""

@@ -1,0 +1,123 @@
+"""Training a small timm image encoder on labels alone, and saving it in the hub's layout."""
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import timm
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.nn import functional
+from tqdm import tqdm
+
+from hyma.errors import HymaError
+from hyma.files import atomic, write_json
+from hyma.zoo.params import ZooImageParams
+
+BATCH = 128
+
+
+def train(labels: Path, out: Path, params: ZooImageParams, seed: int) -> dict[str, float]:
+    """Train on the labelled pictures of the folder `labels`; write config.json and weights to `out`.
+
+    Returns:
+        The training accuracy of the last epoch by label.
+
+    Raises:
+        HymaError: if timm does not know the architecture.
+    """
+    if not timm.is_model(params.arch):
+        raise HymaError(f"params.yaml: zoo.image.{out.name}.arch: timm has no model {params.arch!r}")
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = timm.create_model(params.arch, num_classes=0, **params.model_args)
+        pixels_N3HW, targets = _load(labels, params)
+        heads = nn.ModuleDict()
+        with torch.no_grad():
+            width = model.eval()(pixels_N3HW[:2]).shape[1]
+        for name, target_N in targets.items():
+            heads[name] = nn.Linear(width, int(target_N.max()) + 1)
+        accuracy = _fit(model, heads, pixels_N3HW, targets, params)
+    _save(model, out, params)
+    return accuracy
+
+
+def _load(labels: Path, params: ZooImageParams) -> tuple[Tensor, dict[str, Tensor]]:
+    """Pictures as [N, 3, size, size] in -1..1, and the class numbers of each label (-1: absent)."""
+    table = pq.read_table(labels / "labels.parquet")
+    pictures = []
+    for data in table["image"].to_pylist():
+        image = Image.open(io.BytesIO(data)).convert("RGB")
+        pictures.append(np.asarray(image.resize((params.size, params.size), Image.Resampling.BICUBIC)))
+    pixels_N3HW = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+    return pixels_N3HW, {name: torch.from_numpy(table[name].to_numpy()).long() for name in params.labels}
+
+
+def _fit(
+    model: nn.Module,
+    heads: nn.ModuleDict,
+    pixels_N3HW: Tensor,
+    targets: dict[str, Tensor],
+    params: ZooImageParams,
+) -> dict[str, float]:
+    parameters = [*model.parameters(), *heads.parameters()]
+    optimizer = torch.optim.AdamW(parameters, lr=params.lr, weight_decay=0.02, fused=True)
+    steps = max(1, params.epochs * (len(pixels_N3HW) // BATCH))
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, params.lr, total_steps=steps + 1)
+    accuracy: dict[str, float] = {}
+    for _ in tqdm(range(params.epochs), desc=params.arch, unit="epoch", disable=None):
+        model.train()
+        correct = dict.fromkeys(heads, 0.0)
+        order = torch.randperm(len(pixels_N3HW))
+        batches = order[: len(order) - len(order) % BATCH].split(BATCH)
+        for rows in batches:
+            feature_BD = model(_augment(pixels_N3HW[rows]))
+            loss = torch.zeros(())
+            for name, head in heads.items():
+                logits_BC = head(feature_BD)
+                loss = loss + functional.cross_entropy(logits_BC, targets[name][rows], ignore_index=-1)
+                correct[name] += float((logits_BC.argmax(1) == targets[name][rows]).float().mean())
+            optimizer.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(parameters, 1.0)
+            optimizer.step()
+            schedule.step()
+        accuracy = {name: value / max(1, len(batches)) for name, value in correct.items()}
+    return accuracy
+
+
+def _augment(pixels_B3HW: Tensor) -> Tensor:
+    """Shift by up to two pixels, so that a few thousand pictures last several epochs."""
+    down, right = torch.randint(-2, 3, (2,)).tolist()
+    return torch.roll(pixels_B3HW, (down, right), dims=(2, 3))
+
+
+def _save(model: nn.Module, out: Path, params: ZooImageParams) -> None:
+    """Write the folder that timm loads by ``local-dir:``; weights as float16, to stay small in git."""
+    config = {
+        "architecture": params.arch,
+        "num_classes": 0,
+        "num_features": model.num_features,
+        "pretrained_cfg": {
+            "input_size": [3, params.size, params.size],
+            "interpolation": "bicubic",
+            "crop_pct": 1.0,
+            "mean": [0.5, 0.5, 0.5],
+            "std": [0.5, 0.5, 0.5],
+            "num_classes": 0,
+        },
+        "model_args": params.model_args,
+    }
+    weights = {
+        name: (value.half() if value.is_floating_point() else value).contiguous()
+        for name, value in model.state_dict().items()
+    }
+    with atomic(out) as folder:
+        folder.mkdir()
+        write_json(folder / "config.json", json.loads(json.dumps(config)))
+        save_file(weights, folder / "model.safetensors")

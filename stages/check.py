@@ -1,0 +1,22 @@
+"""Check the whole of params.yaml before anything runs: python -m stages.check.
+
+Writes a file that never changes, on which the first stages depend: a mistake anywhere in params.yaml stops
+`dvc repro` within a second, and a change elsewhere re-runs nothing else.
+"""
+
+from pathlib import Path
+
+from hyma import params
+from hyma.experiment import Experiment
+from hyma.files import write_text
+from stages._run import run
+
+
+def main() -> None:
+    """Validate params.yaml."""
+    params.validate(params.load(), Experiment)
+    write_text(Path("data/params.checked"), "params.yaml is valid\n")
+
+
+if __name__ == "__main__":
+    run(main)

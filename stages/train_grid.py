@@ -1,0 +1,40 @@
+"""Train the connector of one pair on its own: python -m stages.train_grid <image slug> <text slug>.
+
+Reads features/training/<slug>/ of both, writes models/grid/<image>-<text>.safetensors and .json.
+"""
+
+import argparse
+from pathlib import Path
+
+from hyma import device, params
+from hyma.kinds import DeviceName
+from hyma.search.data import load
+from hyma.search.grid import search
+from hyma.search.params import ConnectorParams, GridParams
+from hyma.search.result import save
+from stages._run import run
+
+
+def main() -> None:
+    """Grid search on one pair."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("image", help="key under image_encoders in params.yaml")
+    parser.add_argument("text", help="key under text_encoders in params.yaml")
+    args = parser.parse_args()
+    connector, seed = params.read("connector", ConnectorParams), params.read("seed", int)
+    (name,) = params.names("training")
+    features = load(
+        Path("data/prepared/training") / name,
+        Path("features/training"),
+        [args.image],
+        [args.text],
+        connector,
+        seed,
+        device.resolve(params.read("device", DeviceName)),
+    )
+    result = search(features, params.read("grid", GridParams), connector, seed)
+    save(result, Path("models/grid"), f"{args.image}-{args.text}")
+
+
+if __name__ == "__main__":
+    run(main)
