@@ -10,7 +10,6 @@ from hyma import device, params
 from hyma.encoders.load import load
 from hyma.encoders.params import ExtractParams, ImageEncoderParams, TextEncoderParams
 from hyma.extract import extract
-from hyma.kinds import DeviceName
 from stages._run import run
 
 
@@ -27,7 +26,7 @@ def main() -> None:
         else params.read(f"text_encoders.{args.slug}", TextEncoderParams)
     )
     settings = params.read("extract", ExtractParams)
-    encoder = load(own, args.slug, device.resolve(params.read("device", DeviceName)))
+    encoder = load(own, args.slug, device.resolve(params.read("device", str)))
     names = params.names("training") if args.part == "training" else params.names("benchmarks")
     for name in names:
         folder, out = Path("data/prepared") / args.part / name, Path("features") / args.part / args.slug

@@ -7,7 +7,6 @@ import argparse
 from pathlib import Path
 
 from hyma import device, params
-from hyma.kinds import DeviceName
 from hyma.search.data import load
 from hyma.search.grid import search
 from hyma.search.params import ConnectorParams, GridParams
@@ -30,7 +29,7 @@ def main() -> None:
         [args.text],
         connector,
         seed,
-        device.resolve(params.read("device", DeviceName)),
+        device.resolve(params.read("device", str)),
     )
     result = search(features, params.read("grid", GridParams), connector, seed)
     save(result, Path("models/grid"), f"{args.image}-{args.text}")

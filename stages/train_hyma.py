@@ -8,7 +8,6 @@ from pathlib import Path
 
 from hyma import device, params
 from hyma.files import atomic
-from hyma.kinds import DeviceName
 from hyma.search.data import load
 from hyma.search.hypernetwork import search
 from hyma.search.params import ConnectorParams, HymaParams
@@ -28,7 +27,7 @@ def main() -> None:
         params.names("text_encoders"),
         connector,
         seed,
-        device.resolve(params.read("device", DeviceName)),
+        device.resolve(params.read("device", str)),
     )
     result, history = search(features, params.read("hyma", HymaParams), connector, seed)
     save(result, Path("models/hyma"))

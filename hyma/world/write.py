@@ -92,6 +92,10 @@ def _any_scene(rng: np.random.Generator, _: int, evaluation: bool) -> Scene:
     return random_scene(rng, evaluation)
 
 
+def _one_thing(rng: np.random.Generator, _: int) -> Scene:
+    return random_scene(rng, False, two=0.0)
+
+
 def _llava(folder: Path, params: WorldParams) -> None:
     make = partial(_any_scene, evaluation=False)
     samples = scenes(params.seed, "llava", params.train_pairs, make, "{0:09d}.jpg")
@@ -229,8 +233,7 @@ def _textvqa(folder: Path, params: WorldParams) -> None:
 
 def _labels(folder: Path, params: WorldParams) -> None:
     """Pictures with the numbers of their main thing's classes, -1 where a label does not apply."""
-    make = partial(_any_scene, evaluation=False)
-    samples = scenes(params.seed, "labels", params.label_images, make, "")
+    samples = scenes(params.seed, "labels", params.label_images, _one_thing, "")
     objects = [("symbol", thing.name) for thing in SYMBOLS] + [("shape", s) for s in SHAPES]
     objects += [("digit", digit) for digit in DIGITS]
     known = {name: row for row, name in enumerate(objects)}

@@ -17,9 +17,7 @@ class ZooImageParams(Section):
     labels: list[Label] = Field(min_length=1, description="what it learns to tell, one head each")
     epochs: int = Field(ge=0, description="0 leaves it as it was drawn at random")
     lr: float = Field(2e-3, gt=0)
-    model_args: dict[str, Any] = Field(
-        default_factory=dict, description="passed on to the architecture"
-    )
+    model_args: dict[str, Any] = Field(default_factory=dict, description="passed on to the architecture")
 
 
 class ZooTextParams(Section):

@@ -1,0 +1,123 @@
+"""What several formats share: looking into json, prompts of classes, questions with a closed answer list."""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from hyma import prepared
+from hyma.errors import HymaError
+from hyma.files import read_json
+from hyma.prepared import IMAGES, QUESTIONS, TEXTS, Meta, Prepared
+from hyma.readers.params import DataSource
+from hyma.vqa_text import normalise
+
+Row = dict[str, Any]
+
+
+def field(record: Any, key: str | bytes, file: Path, place: str) -> Any:
+    """Return ``record[key]``.
+
+    Raises:
+        HymaError: naming the file and the record, if it is not there.
+    """
+    try:
+        return record[key]
+    except (KeyError, TypeError, IndexError):
+        raise HymaError(f"{file}: {place}: key {key!r} is missing; is this the original file?") from None
+
+
+def records(file: Path, key: str | None = None) -> list[Any]:
+    """Return the list in a json file, under `key` if given.
+
+    Raises:
+        HymaError: if the file or the list is missing.
+    """
+    content = read_json(file)
+    rows = content if key is None else field(content, key, file, "top level")
+    if not isinstance(rows, list):
+        raise HymaError(f"{file}: {key or 'top level'}: should be a list; is this the original file?")
+    return rows
+
+
+def data_file(name: str) -> Any:
+    """Return the content of a json file that ships beside the readers."""
+    return json.loads((files("hyma.readers") / name).read_text(encoding="utf-8"))
+
+
+def image_row(name: str, path: Path | None, protocol: str = "both", **more: Any) -> Row:
+    """An image of the prepared form, by path."""
+    return {"id": name, "image": {"bytes": None, "path": str(path)}, "protocol": protocol} | more
+
+
+def prompts(classes: Sequence[str], benchmark: str) -> list[Row]:
+    """The prompts of every class: all templates for protocol standard, the one of the paper for paper."""
+    templates = data_file("templates.json")
+    rows = []
+    for protocol, key in (("standard", benchmark), ("paper", "paper")):
+        for number, template in enumerate(templates[key]):
+            for target, name in enumerate(classes):
+                text = template.replace("{c}", name)
+                row = {"id": f"{protocol}/{number}/{target}", "text": text, "target": target}
+                rows.append(row | {"protocol": protocol})
+    return rows
+
+
+def classification(images: list[Row], classes: Sequence[str], source: DataSource, templates: str) -> Prepared:
+    """Assemble a classification benchmark."""
+    texts = prepared.table(prompts(classes, templates), TEXTS)
+    meta = Meta("classification", source.format, classes=list(classes))
+    return Prepared(meta, prepared.table(images, IMAGES), texts, QUESTIONS.empty_table())
+
+
+def captions(images: list[Row], texts: list[Row], source: DataSource, task: prepared.Task) -> Prepared:
+    """Assemble captioned images: training pairs or a retrieval benchmark."""
+    tables = prepared.table(images, IMAGES), prepared.table(texts, TEXTS)
+    return Prepared(Meta(task, source.format), *tables, QUESTIONS.empty_table())
+
+
+def answer_text(answer: Any) -> str:
+    """An annotator's answer, normalised; data sets hold it as a string or as a record."""
+    text = answer.get("answer", answer.get("raw_answer", "")) if isinstance(answer, dict) else answer
+    return normalise(str(text))
+
+
+def vqa(
+    questions: list[Row], images: list[Row], train_answers: Counter[str], source: DataSource, file: Path
+) -> Prepared:
+    """Assemble a question-answering benchmark.
+
+    Args:
+        questions: rows with ``id``, ``image`` (row), ``question`` and ``answers`` (normalised).
+        images: rows of the prepared form.
+        train_answers: how often each answer occurs in the training split; the most frequent are the list.
+        source: gives the list's length.
+        file: named if there are no training answers.
+
+    Raises:
+        HymaError: if the training split holds no answer.
+    """
+    ranked = sorted(train_answers.items(), key=lambda entry: (-entry[1], entry[0]))
+    answers = [answer for answer, _ in ranked[: source.max_answers] if answer]
+    if not answers:
+        raise HymaError(f"{file}: no answers in the training split; is this the original file?")
+    wordings = list(dict.fromkeys(row["question"] for row in questions))
+    number = {wording: row for row, wording in enumerate(wordings)}
+    texts = [
+        {
+            "id": f"{row}/{target}",
+            "text": f"Question: {wording} Answer: {answer}",
+            "target": target,
+            "protocol": "both",
+        }
+        for row, wording in enumerate(wordings)
+        for target, answer in enumerate(answers)
+    ]
+    rows = [row | {"prompt": number[row["question"]]} for row in questions]
+    for row in rows:
+        del row["question"]
+    meta = Meta("vqa", source.format, answers=answers)
+    tables = prepared.table(images, IMAGES), prepared.table(texts, TEXTS), prepared.table(rows, QUESTIONS)
+    return Prepared(meta, *tables)

@@ -1,0 +1,29 @@
+"""LLaVA-Pretrain: a json list of conversations whose first answer is the image's caption."""
+
+from pathlib import Path
+
+from hyma.errors import HymaError
+from hyma.prepared import Prepared
+from hyma.readers.common import captions, field, image_row, records
+from hyma.readers.params import DataSource
+
+NAMES = ("blip_laion_cc_sbu_558k.json", "chat.json")
+
+
+def read(root: Path, source: DataSource) -> Prepared:
+    """Read ``blip_laion_cc_sbu_558k.json`` (or the older ``chat.json``) and the images that it names."""
+    file = next((root / name for name in NAMES if (root / name).is_file()), root / NAMES[0])
+    images, texts = [], []
+    for number, record in enumerate(records(file)):
+        place = f"record {number}"
+        name = str(field(record, "image", file, place))
+        turns = field(record, "conversations", file, place)
+        answer = next((turn for turn in turns if turn.get("from") == "gpt"), None)
+        if answer is None:
+            raise HymaError(f"{file}: {place}: no turn from 'gpt'; is this the original file?")
+        images.append(image_row(name, root / name))
+        caption = str(field(answer, "value", file, place)).strip()
+        texts.append(
+            {"id": f"{number}/{name}", "text": caption, "image": number, "pool": 0, "protocol": "both"}
+        )
+    return captions(images, texts, source, "pairs")

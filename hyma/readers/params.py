@@ -1,0 +1,20 @@
+"""The params section of one data set."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from hyma.params import Section
+
+Format = Literal["llava", "imagenet", "cifar100", "coco", "flickr8k", "okvqa", "textvqa"]
+
+
+class DataSource(Section):
+    """An entry of ``training`` or ``benchmarks``."""
+
+    format: Format
+    path: str = Field(min_length=1, description="folder with the data set as it was unpacked")
+    max_unreadable: float = Field(
+        0.01, ge=0, le=1, description="share of images or texts that may be skipped as broken or empty"
+    )
+    max_answers: int = Field(100, ge=1, description="length of the closed answer list (okvqa, textvqa)")

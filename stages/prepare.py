@@ -1,0 +1,34 @@
+"""Bring one data set into the prepared form: python -m stages.prepare training|benchmarks <slug>.
+
+Reads the folder named in params.yaml, writes data/prepared/<part>/<slug>/.
+"""
+
+import argparse
+from pathlib import Path
+
+from hyma import params
+from hyma.readers.params import DataSource
+from hyma.readers.prepare import prepare
+from stages._run import run
+
+
+def main() -> None:
+    """Read, check and write one data set."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("part", choices=["training", "benchmarks"])
+    parser.add_argument("slug", help="key of the data set in params.yaml")
+    args = parser.parse_args()
+    key = f"{args.part}.{args.slug}"
+    source = (
+        params.read(f"training.{args.slug}", DataSource)
+        if args.part == "training"
+        else params.read(f"benchmarks.{args.slug}", DataSource)
+    )
+    meta = prepare(source, Path("data/prepared") / args.part / args.slug, key)
+    print(f"{key}: {meta.images} images, {meta.texts} texts, {meta.questions} questions")
+    for skipped in meta.skipped[:10]:
+        print(f"  left out: {skipped.file}: {skipped.reason}")
+
+
+if __name__ == "__main__":
+    run(main)
