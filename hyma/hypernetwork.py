@@ -115,7 +115,7 @@ class FactorisedHypernetwork(nn.Module):
         last = cast(nn.Linear, self.image_factor[pair[0]])
         weight, bias = scale_LH[0, :, None] * first.weight, scale_LH[0] * first.bias + shift_LH[0]
         if self.kind == "linear":
-            return {"weight0": last.weight @ weight, "bias0": last.weight @ bias + last.bias}
+            return {"weight0": last.weight @ weight, "bias0": last(bias[None])[0]}
         connector = {"weight0": weight, "bias0": bias}
         if self.middle is not None:
             connector["weight1"] = scale_LH[1, :, None] * self.middle.weight

@@ -69,18 +69,20 @@ def load(
         feature_ND = features.open_aligned(path, ids, data.meta.data_hash).to_numpy()
         return torch.from_numpy(np.array(feature_ND)).to(device)
 
-    image_of_text_M = torch.from_numpy(data.texts["image"].to_numpy().astype(np.int64))
-    train, held_out = split(image_of_text_M, params.holdout, seed)
+    image_of_text_M = data.texts["image"].to_numpy().astype(np.int64)
+    train, held_out = (torch.from_numpy(rows) for rows in split(image_of_text_M, params.holdout, seed))
     return TrainingFeatures(
         images={slug: tensor(slug, data.images["id"]) for slug in images},
         texts={slug: tensor(slug, data.texts["id"]) for slug in texts},
-        image_of_text_M=image_of_text_M.to(device),
+        image_of_text_M=torch.from_numpy(image_of_text_M).to(device),
         train=train.to(device),
         held_out=held_out.to(device),
     )
 
 
-def split(image_of_text_M: Tensor, holdout: float, seed: int, most: int = 1000) -> tuple[Tensor, Tensor]:
+def split(
+    image_of_text_M: np.ndarray, holdout: float, seed: int, most: int = 1000
+) -> tuple[np.ndarray, np.ndarray]:
     """Split captions by image into those that train and one each of the held-out images (`most` at most).
 
     Raises:
@@ -93,10 +95,8 @@ def split(image_of_text_M: Tensor, holdout: float, seed: int, most: int = 1000) 
             f"params.yaml: connector.holdout: {holdout} of {count} images leaves fewer than two to score "
             "pairs by; raise it or add training data"
         )
-    chosen = torch.randperm(count, generator=torch.Generator().manual_seed(seed))[:wanted]
-    is_held_out_N = torch.zeros(count, dtype=torch.bool)
-    is_held_out_N[chosen] = True
-    is_held_out_M = is_held_out_N[image_of_text_M]
-    first = np.unique(image_of_text_M.numpy(), return_index=True)[1]
-    one_each = torch.from_numpy(np.sort(first))
-    return torch.nonzero(~is_held_out_M).squeeze(1), one_each[is_held_out_M[one_each]]
+    is_held_out_N = np.zeros(count, bool)
+    is_held_out_N[np.random.default_rng(seed).permutation(count)[:wanted]] = True
+    first_caption = np.unique(image_of_text_M, return_index=True)[1]
+    held_out = np.sort(first_caption[is_held_out_N[image_of_text_M[first_caption]]])
+    return np.nonzero(~is_held_out_N[image_of_text_M])[0], held_out

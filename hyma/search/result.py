@@ -1,12 +1,13 @@
 """What every search method returns, and how it lies on disk: a json file beside one of connectors."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from hyma import connectors
 from hyma.connectors import Stitch
+from hyma.errors import HymaError
 from hyma.files import read_json, write_json
 
 
@@ -36,6 +37,19 @@ def save(result: SearchResult, folder: Path, name: str = "result") -> None:
     )
     del content["stitches"]
     write_json(folder / f"{name}.json", content)
+
+
+def load_stitches(files: Iterable[Path], pairs: Sequence[str]) -> dict[str, Stitch]:
+    """Read the connectors of `pairs` from the files that hold them.
+
+    Raises:
+        HymaError: if a pair is in none of them.
+    """
+    found = {pair: stitch for file in files for pair, stitch in connectors.load(file).items()}
+    missing = [pair for pair in pairs if pair not in found]
+    if missing:
+        raise HymaError(f"no connector for pair {missing[0]} ({len(missing)} missing); run `dvc repro`")
+    return {pair: found[pair] for pair in pairs}
 
 
 def read_record(path: Path) -> SearchResult:

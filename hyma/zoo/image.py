@@ -18,7 +18,7 @@ from hyma.errors import HymaError
 from hyma.files import atomic, write_json
 from hyma.zoo.params import ZooImageParams
 
-BATCH = 128
+BATCH = 64
 
 
 def train(labels: Path, out: Path, params: ZooImageParams, seed: int) -> dict[str, float]:

@@ -1,0 +1,64 @@
+"""Scoring every pair of every method on one benchmark: the content of metrics/benchmarks/<name>.json."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from hyma.connectors import Stitch
+from hyma.evaluate_params import EvaluateParams
+from hyma.evaluation import METRIC, Evaluator, protocols
+from hyma.prepared import Prepared
+
+
+def assess(
+    name: str,
+    data: Prepared,
+    features: Mapping[str, np.ndarray],
+    methods: Mapping[str, Mapping[str, Stitch]],
+    params: EvaluateParams,
+) -> dict[str, Any]:
+    """Score all pairs under all protocols that the benchmark has.
+
+    Args:
+        name: the benchmark's slug.
+        data: the prepared benchmark.
+        features: encoder's slug → features [rows, D] of its images or texts.
+        methods: method → pair → its connector.
+        params: which protocol ranks; where the benchmark lacks it, its first one does.
+    """
+    evaluators = {protocol: Evaluator(data, protocol) for protocol in protocols(data)}
+    ranking = params.protocol if params.protocol in evaluators else next(iter(evaluators))
+    scores: dict[str, Any] = {protocol: {method: {} for method in methods} for protocol in evaluators}
+    total = sum(len(pairs) for pairs in methods.values())
+    with tqdm(total=total, desc=name, unit="pair", disable=None) as bar:
+        for method, stitches in methods.items():
+            for pair, stitch in stitches.items():
+                image_ND, text_MD = embed(stitch, *(features[slug] for slug in pair.split("-")))
+                for protocol, evaluator in evaluators.items():
+                    scores[protocol][method][pair] = evaluator.score(image_ND, text_MD)
+                bar.update()
+    return {
+        "benchmark": name,
+        "task": data.meta.task,
+        "metric": METRIC[data.meta.task],
+        "protocol": ranking,
+        "images": data.meta.images,
+        "texts": data.meta.texts,
+        "questions": data.meta.questions,
+        "skipped": len(data.meta.skipped),
+        "ceiling": evaluators[ranking].ceiling(),
+        "chance": evaluators[ranking].chance(),
+        "protocols": {protocol: {"methods": found} for protocol, found in scores.items()},
+    }
+
+
+@torch.no_grad()
+def embed(stitch: Stitch, image_ND: np.ndarray, text_ME: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return unit vectors of one width for the features of a pair's encoders."""
+    return (
+        stitch.embed_image(torch.tensor(image_ND)).numpy(),
+        stitch.embed_text(torch.tensor(text_ME)).numpy(),
+    )

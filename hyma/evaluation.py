@@ -1,0 +1,121 @@
+"""Zero-shot evaluation of a stitched pair on a prepared benchmark, from embeddings alone.
+
+Letters: N images, M texts, C classes, T templates, Q questions, A answers, D the shared width.
+"""
+
+import numpy as np
+
+from hyma import metrics
+from hyma.kinds import Protocol
+from hyma.prepared import Prepared
+
+METRIC = {"classification": "top-1 accuracy", "retrieval": "mean recall", "vqa": "VQA accuracy"}
+
+
+class Evaluator:
+    """A benchmark under one protocol: which rows it uses, and how they are scored.
+
+    What depends on the data set alone is worked out once; `score` is then cheap for every pair and method.
+    """
+
+    def __init__(self, prepared: Prepared, protocol: Protocol):
+        self.task = prepared.meta.task
+        self.protocol = protocol
+        self.images = _rows(prepared.images["protocol"].to_pylist(), protocol)
+        self.texts = _rows(prepared.texts["protocol"].to_pylist(), protocol)
+        texts = prepared.texts.take(self.texts)
+        if self.task == "classification":
+            self.label_N = prepared.images["label"].to_numpy()[self.images].astype(int)
+            self.target_M = texts["target"].to_numpy().astype(int)
+            self.classes = len(prepared.meta.classes)
+        elif self.task == "retrieval":
+            new_row = np.full(len(prepared.images), -1)
+            new_row[self.images] = np.arange(len(self.images))
+            self.image_of_text_M = new_row[texts["image"].to_numpy().astype(int)]
+            self.pool_M = texts["pool"].to_numpy().astype(int)
+        else:
+            self.image_Q = prepared.questions["image"].to_numpy().astype(int)
+            self.prompt_Q = prepared.questions["prompt"].to_numpy().astype(int)
+            self.answers = len(prepared.meta.answers)
+            people = prepared.questions["answers"].to_pylist()
+            self.accuracy_QA = metrics.vqa_table(prepared.meta.answers, people)
+
+    def score(self, image_ND: np.ndarray, text_MD: np.ndarray) -> dict[str, float]:
+        """Score a pair by its embeddings of all images and texts of the benchmark, unit vectors of width D.
+
+        Returns:
+            ``score`` (what ranks; a fraction of 1) and the metrics that belong to the task.
+        """
+        image_ND, text_MD = image_ND[self.images], text_MD[self.texts]
+        if self.task == "classification":
+            return self._classification(image_ND, text_MD)
+        return (
+            self._retrieval(image_ND, text_MD) if self.task == "retrieval" else self._vqa(image_ND, text_MD)
+        )
+
+    def ceiling(self) -> float | None:
+        """The best score that the closed answer list allows; None where nothing bounds it."""
+        return float(self.accuracy_QA.max(1).mean()) if self.task == "vqa" else None
+
+    def chance(self) -> float:
+        """The expected score of a guess among equals."""
+        if self.task == "classification":
+            return 1 / self.classes
+        if self.task == "vqa":
+            return float(self.accuracy_QA.mean())
+        pools = [self.pool_M == pool for pool in np.unique(self.pool_M)]
+        if self.protocol == "paper":
+            return float(np.mean([min(1.0, k / pool.sum()) for pool in pools for k in (1, 5, 10)]))
+        texts_each = len(self.texts) / len(self.images)
+        to_text = [1 - (1 - texts_each / len(self.texts)) ** k for k in (1, 5, 10)]
+        return float(np.mean(to_text + [min(1.0, k / len(self.images)) for k in (1, 5, 10)]))
+
+    def _classification(self, image_ND: np.ndarray, text_MD: np.ndarray) -> dict[str, float]:
+        """The class vector is the mean of its prompts' unit vectors, brought to unit length again."""
+        class_CD = np.zeros((self.classes, text_MD.shape[1]), np.float32)
+        np.add.at(class_CD, self.target_M, text_MD)
+        class_CD /= np.maximum(np.linalg.norm(class_CD, axis=1, keepdims=True), 1e-12)
+        score_NC = image_ND @ class_CD.T
+        accuracy = {k: metrics.topk_accuracy(score_NC, self.label_N, k) for k in (1, 5)}
+        return {"score": accuracy[1], "top1": accuracy[1], "top5": accuracy[5]}
+
+    def _retrieval(self, image_ND: np.ndarray, text_MD: np.ndarray) -> dict[str, float]:
+        """Protocol standard: all captions in one pool; paper: pools of one caption an image, image → text."""
+        if self.protocol == "standard":
+            recall = metrics.recall_at_k(image_ND, text_MD, self.image_of_text_M)
+        else:
+            pools = []
+            for pool in np.unique(self.pool_M):
+                chosen = self.pool_M == pool
+                pools.append(metrics.recall_at_k(image_ND, text_MD[chosen], self.image_of_text_M[chosen]))
+            ways = [name for name in pools[0] if name.startswith("i2t")]
+            recall = {name: float(np.mean([pool[name] for pool in pools])) for name in ways}
+        return {"score": float(np.mean(list(recall.values())))} | recall
+
+    def _vqa(self, image_ND: np.ndarray, text_MD: np.ndarray) -> dict[str, float]:
+        """The answer whose prompt is nearest to the image; once more with the mean image for every image."""
+        answer_PAD = text_MD.reshape(-1, self.answers, text_MD.shape[1])
+        mean_D = image_ND.mean(0)
+        mean_PA = answer_PAD @ (mean_D / max(float(np.linalg.norm(mean_D)), 1e-12))
+        nearest_Q = [
+            int((answer_PAD[prompt] @ image_ND[image]).argmax())
+            for prompt, image in zip(self.prompt_Q, self.image_Q, strict=True)
+        ]
+        rows = np.arange(len(self.image_Q))
+        return {
+            "score": float(self.accuracy_QA[rows, nearest_Q].mean()),
+            "no_image": float(self.accuracy_QA[rows, mean_PA.argmax(1)[self.prompt_Q]].mean()),
+        }
+
+
+def protocols(prepared: Prepared) -> list[Protocol]:
+    """The protocols that a benchmark has rows for, standard first; only those that differ from it follow."""
+    named = set(prepared.images["protocol"].to_pylist()) | set(prepared.texts["protocol"].to_pylist())
+    if prepared.meta.task == "vqa":
+        return ["standard"]
+    both: list[Protocol] = ["standard", "paper"]
+    return both if "both" in named else [name for name in both if name in named]
+
+
+def _rows(column: list[str], protocol: Protocol) -> np.ndarray:
+    return np.array([row for row, name in enumerate(column) if name in ("both", protocol)], dtype=int)

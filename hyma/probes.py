@@ -1,0 +1,38 @@
+"""How strong an encoder is on its own side: no other modality and no connector involved.
+
+Letters: N images, M captions, D an encoder's width.
+"""
+
+import warnings
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from hyma.metrics import BLOCK
+
+
+def linear_probe(feature_ND: np.ndarray, label_N: np.ndarray, seed: int) -> float:
+    """Accuracy of logistic regression on standardised features, mean of two stratified halves."""
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=100))
+    halves = StratifiedKFold(2, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return float(cross_val_score(model, feature_ND, label_N, cv=halves).mean())
+
+
+def caption_retrieval(text_MD: np.ndarray, image_of_text_M: np.ndarray) -> float:
+    """Share of captions whose nearest other caption describes the same image (cosine, mean removed)."""
+    centred_MD = text_MD - text_MD.mean(0)
+    unit_MD = centred_MD / np.maximum(np.linalg.norm(centred_MD, axis=1, keepdims=True), 1e-12)
+    hits = 0
+    for start in range(0, len(unit_MD), BLOCK):
+        similarity_BM = unit_MD[start : start + BLOCK] @ unit_MD.T
+        own = np.arange(len(similarity_BM))
+        similarity_BM[own, start + own] = -np.inf
+        nearest_B = similarity_BM.argmax(1)
+        hits += int((image_of_text_M[nearest_B] == image_of_text_M[start : start + BLOCK]).sum())
+    return hits / len(unit_MD)

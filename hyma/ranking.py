@@ -1,0 +1,135 @@
+"""From every method's benchmark scores and costs to one ranking: the content of metrics/ranking.json."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from hyma.agreement import Agreement, agreement
+
+Json = dict[str, Any]
+Scores = dict[str, dict[str, float]]
+"""Method → pair → score."""
+ORACLE, MAIN = "grid", "hyma"
+
+
+def rank(benchmarks: Mapping[str, Json], flops: Json, seconds: Mapping[str, float], probes: Json) -> Json:
+    """Compare all methods with the oracle, benchmark by benchmark and over all.
+
+    Args:
+        benchmarks: name → content of metrics/benchmarks/<name>.json; each names the protocol that ranks.
+        flops: content of metrics/flops.json.
+        seconds: method → wall-clock seconds of its search.
+        probes: content of metrics/probes.json.
+
+    Returns:
+        metrics/ranking.json: see the section "The seams" of the design, or its keys.
+
+    Raises:
+        HymaError: if a method lacks a pair.
+    """
+    scores = {name: _scores(content) for name, content in benchmarks.items()}
+    methods = list(next(iter(scores.values())))
+    overall = {method: _mean_scores(scores, method) for method in methods}
+    compared = {name: {method: _compare(of, method) for method in methods} for name, of in scores.items()}
+    return {
+        "pairs": len(overall[ORACLE]),
+        "oracle": ORACLE,
+        "protocol": next(iter(benchmarks.values()))["protocol"],
+        "benchmarks": {
+            name: {"metric": content["metric"], "methods": compared[name]}
+            for name, content in benchmarks.items()
+        },
+        "mean": {method: _mean([compared[name][method] for name in scores]) for method in methods},
+        "overall": {method: _compare(overall, method) for method in methods},
+        "scores": {
+            method: {
+                pair: {"mean": overall[method][pair]}
+                | {name: of[method][pair] for name, of in scores.items()}
+                for pair in overall[method]
+            }
+            for method in methods
+        },
+        "unimodal": _unimodal(probes, overall[ORACLE]),
+        "cost": _cost(flops, seconds),
+        "winner": _winner(overall),
+    }
+
+
+def _scores(benchmark: Json) -> Scores:
+    methods = benchmark["protocols"][benchmark["protocol"]]["methods"]
+    return {
+        method: {pair: values["score"] for pair, values in pairs.items()} for method, pairs in methods.items()
+    }
+
+
+def _mean_scores(scores: Mapping[str, Scores], method: str) -> dict[str, float]:
+    """Each pair's score averaged over the benchmarks."""
+    pairs = next(iter(scores.values()))[method]
+    return {pair: float(np.mean([of[method][pair] for of in scores.values()])) for pair in pairs}
+
+
+def _compare(scores: Scores, method: str) -> Agreement:
+    found = agreement(scores[ORACLE], scores[method])
+    return {"pair": found["pair"], "score": scores[method][str(found["pair"])]} | found
+
+
+def _mean(rows: list[Agreement]) -> Agreement:
+    """Each measure averaged over the benchmarks on which it is defined."""
+    result: Agreement = {}
+    for key in rows[0]:
+        values = [value for row in rows if isinstance(value := row[key], float)]
+        if values:
+            result[key] = float(np.mean(values))
+        elif key != "pair":
+            result[key] = None
+    return result
+
+
+def _cost(flops: Json, seconds: Mapping[str, float]) -> Json:
+    """FLOPs and seconds of each method; the ratios say how many times cheaper than the oracle it is."""
+    total = {method: entry["total"] for method, entry in flops["methods"].items()}
+    return {
+        method: {
+            "flops": total[method],
+            "seconds": seconds[method],
+            "flops_ratio": total[ORACLE] / total[method],
+            "seconds_ratio": seconds[ORACLE] / seconds[method],
+            "parts": flops["methods"][method]["parts"],
+        }
+        for method in total
+    }
+
+
+def _unimodal(probes: Json, oracle: Mapping[str, float]) -> Json:
+    """Spearman's ρ of each side's own strength with the oracle's scores, averaged over the other side."""
+    sides = {"image": 0, "text": 1}
+    result: Json = {}
+    for side, position in sides.items():
+        strength = probes[side]["scores"]
+        reached = {
+            slug: float(
+                np.mean([score for pair, score in oracle.items() if pair.split("-")[position] == slug])
+            )
+            for slug in strength
+        }
+        rho = agreement(reached, strength)["spearman"]
+        result[side] = probes[side] | {"spearman": rho, "pair_scores": reached}
+    both = {pair: sum(_standing(probes[side]["scores"], pair.split("-")[at]) for side, at in sides.items())
+            for pair in oracle}  # fmt: skip
+    result["pair"] = {"spearman": agreement(oracle, both)["spearman"]}
+    return result
+
+
+def _standing(strength: Mapping[str, float], slug: str) -> float:
+    """An encoder's strength in standard deviations from its side's mean."""
+    values = np.array(list(strength.values()))
+    return float((strength[slug] - values.mean()) / (values.std() or 1.0))
+
+
+def _winner(overall: Scores) -> Json:
+    """The pair that HYMA puts first over all benchmarks, with the better of its connectors."""
+    chooser = overall.get(MAIN, overall[ORACLE])
+    pair = max(sorted(chooser), key=chooser.__getitem__)
+    method = max(sorted(overall), key=lambda name: overall[name][pair])
+    return {"pair": pair, "method": method, "score": overall[method][pair]}

@@ -1,0 +1,44 @@
+"""Which of the project's files a module imports, transitively, found by reading the source."""
+
+import ast
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+
+def files_of(module: str) -> set[str]:
+    """Paths of the project's modules that importing `module` may run, its own included."""
+    seen: set[str] = set()
+    waiting = [module]
+    while waiting:
+        path = _path(waiting.pop())
+        if path is None or str(path) in seen:
+            continue
+        seen.add(str(path))
+        waiting += _imported(path)
+        waiting += [".".join(parent.parts) for parent in path.parents if parent.parts]
+    return seen
+
+
+def _path(module: str) -> Path | None:
+    base = Path(*module.split("."))
+    for candidate in (base.with_suffix(".py"), base / "__init__.py"):
+        if (ROOT / candidate).is_file():
+            return candidate
+    return None
+
+
+@cache
+def _imported(path: Path) -> list[str]:
+    """Every module named by an import anywhere in the file, within functions too."""
+    names = []
+    for node in ast.walk(ast.parse((ROOT / path).read_text())):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    # The readers are chosen by name at run time: every one of them counts.
+    if path == Path("hyma/readers/prepare.py"):
+        names += [f"hyma.readers.{file.stem}" for file in (ROOT / "hyma/readers").glob("*.py")]
+    return names
