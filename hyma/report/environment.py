@@ -1,0 +1,52 @@
+"""What a figure needs to be reproduced: versions, machine, revision of the code."""
+
+import os
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+
+PACKAGES = (
+    "hyma", "torch", "torchvision", "timm", "sentence-transformers", "transformers", "scikit-learn", "numpy",
+    "pyarrow", "pillow", "fvcore", "dvc",
+)  # fmt: skip
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that results depend on."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def machine() -> str:
+    """Processor and cores."""
+    name = platform.processor() or platform.machine()
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as stream:  # noqa: PTH123
+            name = next(
+                (line.split(":")[1].strip() for line in stream if line.startswith("model name")), name
+            )
+    except OSError:
+        pass
+    return f"{name}, {os.cpu_count()} cores, {platform.system()}"
+
+
+def revision() -> str:
+    """The commit of the working tree, and whether it has changes; "unknown" outside git."""
+    try:
+        commit = _git("rev-parse", "--short=12", "HEAD")
+        changed = _git(
+            "status", "--porcelain", "--untracked-files=no", "--", "hyma", "stages", "params.yaml", "dvc.yaml"
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return f"{commit}{' with changes' if changed else ''}"
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=True)
+    return done.stdout.strip()

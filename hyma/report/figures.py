@@ -1,0 +1,180 @@
+"""The pictures of the report, one function each. Colours tell apart in print and for the colour-blind."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
+MARKERS = "osD^vP*Xph<>8"
+Json = dict[str, Any]
+STYLE = {"font.size": 11, "axes.grid": True, "grid.alpha": 0.3, "axes.axisbelow": True, "figure.dpi": 150}
+
+
+def figure(path: Path, width: float, height: float, draw: Callable[[Figure], None]) -> None:
+    """Let `draw` fill a figure of this size in inches, and save it; equal input gives equal bytes."""
+    with mpl.rc_context(STYLE):
+        canvas = Figure(figsize=(width, height), layout="constrained")
+        draw(canvas)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        canvas.savefig(path, metadata={"Software": None})
+
+
+def _marks(pairs: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Colour of each text encoder, marker of each image encoder."""
+    images = list(dict.fromkeys(pair.split("-")[0] for pair in pairs))
+    texts = list(dict.fromkeys(pair.split("-")[1] for pair in pairs))
+    return (
+        {text: COLOURS[row % len(COLOURS)] for row, text in enumerate(texts)},
+        {image: MARKERS[row % len(MARKERS)] for row, image in enumerate(images)},
+    )
+
+
+def _legend(axes: Axes, colour: Mapping[str, str], marker: Mapping[str, str]) -> None:
+    texts = [Line2D([], [], marker="o", ls="", color=shade, label=text) for text, shade in colour.items()]
+    images = [
+        Line2D([], [], marker=shape, ls="", color="0.35", label=image) for image, shape in marker.items()
+    ]
+    first = axes.legend(handles=texts, title="text encoder", loc="upper left", bbox_to_anchor=(1.01, 1.0))
+    axes.add_artist(first)
+    axes.legend(handles=images, title="image encoder", loc="lower left", bbox_to_anchor=(1.01, -0.02))
+
+
+def scatter(path: Path, ranking: Json, method: str) -> None:
+    """A method's mean score of every pair against the oracle's."""
+    oracle, own = ranking["scores"][ranking["oracle"]], ranking["scores"][method]
+    colour, marker = _marks(list(oracle))
+
+    def draw(canvas: Figure) -> None:
+        axes = canvas.subplots()
+        for pair, scores in oracle.items():
+            image, text = pair.split("-")
+            axes.scatter(
+                100 * scores["mean"], 100 * own[pair]["mean"], s=70,
+                marker=marker[image], color=colour[text], edgecolor="white", linewidth=0.6,
+            )  # fmt: skip
+        ends = [100 * s[pair]["mean"] for s in (oracle, own) for pair in oracle]
+        span = (min(ends) - 1, max(ends) + 1)
+        axes.plot(span, span, color="0.5", lw=1, ls="--", zorder=0)
+        axes.annotate("equal", (span[1], span[1]), ha="right", va="bottom", color="0.4", rotation=0)
+        axes.set(
+            xlabel="grid search: mean score (points)",
+            ylabel=f"{LABEL.get(method, method)}: mean score (points)",
+        )
+        axes.set_title("Every pair, scored by both", loc="left")
+        _legend(axes, colour, marker)
+
+    figure(path, 8, 5.4, draw)
+
+
+LABEL = {"hyma": "HYMA", "grid": "grid search"}
+
+
+def cost_quality(path: Path, ranking: Json) -> None:
+    """What each method's pick is worth against what finding it cost."""
+
+    def draw(canvas: Figure) -> None:
+        axes = canvas.subplots()
+        for row, (method, cost) in enumerate(ranking["cost"].items()):
+            reached = 100 * ranking["overall"][method]["oracle_score"]
+            axes.scatter(cost["flops"], reached, s=110, color=COLOURS[row % len(COLOURS)], zorder=3)
+            note = f"{LABEL.get(method, method)}\n{cost['seconds']:.0f} s"
+            axes.annotate(
+                note, (cost["flops"], reached), xytext=(10, -4), textcoords="offset points", va="top"
+            )
+        axes.set_xscale("log")
+        low, high = axes.get_xlim()
+        axes.set_xlim(low / 1.5, high * 3)
+        best = 100 * max(scores["mean"] for scores in ranking["scores"][ranking["oracle"]].values())
+        axes.axhline(best, color="0.5", lw=1, ls="--")
+        axes.annotate("best pair of all", (low / 1.4, best), va="bottom", color="0.4")
+        axes.set_ylim(0, best * 1.15)
+        axes.set(
+            xlabel="cost of the search (FLOPs, log scale)",
+            ylabel="its pick, as grid search scores it (points)",
+        )
+        axes.set_title("Cost against quality: up and left is better", loc="left")
+
+    figure(path, 7, 4.4, draw)
+
+
+def unimodal(path: Path, ranking: Json) -> None:
+    """Each encoder's strength on its own side against the pairs that it makes."""
+    oracle = ranking["scores"][ranking["oracle"]]
+    colour, marker = _marks(list(oracle))
+
+    def draw(canvas: Figure) -> None:
+        panels = canvas.subplots(1, 2, sharey=True)
+        for axes, (side, position) in zip(panels, (("image", 0), ("text", 1)), strict=True):
+            probe = ranking["unimodal"][side]
+            for pair, scores in oracle.items():
+                image, text = pair.split("-")
+                strength = probe["scores"][pair.split("-")[position]]
+                axes.scatter(
+                    100 * strength, 100 * scores["mean"], s=55,
+                    marker=marker[image], color=colour[text], edgecolor="white", linewidth=0.6,
+                )  # fmt: skip
+            rho = probe["spearman"]
+            title = f"{side} side" + ("" if rho is None else f": ρ = {rho:.2f}")
+            axes.set(xlabel=f"{probe['metric']}\non {probe['benchmark']} (points)", title=title)
+        panels[0].set_ylabel("pair: mean score (points)")
+        _legend(panels[1], colour, marker)
+
+    figure(path, 9, 4.8, draw)
+
+
+def training(path: Path, steps: Json, grid: Mapping[str, Json]) -> None:
+    """HYMA's loss, accuracy and gradient norm by step, and every grid pair's loss, thin."""
+
+    def draw(canvas: Figure) -> None:
+        panels = canvas.subplots(1, 3)
+        for record in grid.values():
+            history = record["history"]
+            panels[0].plot(history["step"], history["loss"], color="0.65", lw=0.5, alpha=0.7)
+        keys = (("loss", "loss"), ("accuracy", "accuracy in the batch"), ("grad_norm", "gradient norm"))
+        for axes, (key, label) in zip(panels, keys, strict=True):
+            axes.plot(steps["step"], steps[key], color=COLOURS[1], lw=1.2)
+            axes.set(xlabel="step", title=label)
+        panels[0].legend(
+            handles=[
+                Line2D([], [], color=COLOURS[1], label="HYMA (mean of its bm pairs)"),
+                Line2D([], [], color="0.65", label="grid search, each pair"),
+            ],
+            fontsize=8,
+        )
+
+    figure(path, 10, 3.4, draw)
+
+
+def heatmap(path: Path, ranking: Json) -> None:
+    """Mean score of all pairs, image encoders by text encoders: the oracle's and HYMA's side by side."""
+    oracle = ranking["scores"][ranking["oracle"]]
+    images = list(dict.fromkeys(pair.split("-")[0] for pair in oracle))
+    texts = list(dict.fromkeys(pair.split("-")[1] for pair in oracle))
+    methods = [ranking["oracle"], *(method for method in ranking["scores"] if method != ranking["oracle"])][
+        :2
+    ]
+    values = [
+        [[100 * ranking["scores"][method][f"{i}-{t}"]["mean"] for t in texts] for i in images]
+        for method in methods
+    ]
+    top = max(value for grid in values for row in grid for value in row)
+
+    def draw(canvas: Figure) -> None:
+        panels = canvas.subplots(1, len(methods), sharey=True, squeeze=False)[0]
+        for axes, method, grid in zip(panels, methods, values, strict=True):
+            axes.imshow(grid, cmap="viridis", vmin=0, vmax=top, aspect="auto")
+            axes.set_xticks(range(len(texts)), texts)
+            axes.set_yticks(range(len(images)), images)
+            axes.grid(visible=False)
+            axes.set_title(LABEL.get(method, method), loc="left")
+            for row, line in enumerate(grid):
+                for column, value in enumerate(line):
+                    shade = "black" if value > 0.6 * top else "white"
+                    axes.text(column, row, f"{value:.1f}", ha="center", va="center", color=shade)
+
+    figure(path, 8, 0.8 + 0.42 * len(images), draw)

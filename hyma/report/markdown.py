@@ -1,0 +1,44 @@
+"""Small helpers for markdown: tables and numbers that people can read."""
+
+from collections.abc import Iterable, Sequence
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> str:
+    """A markdown table; the first `left` columns are text, the others numbers."""
+    align = [":--"] * left + ["--:"] * (len(header) - left)
+    lines = [header, align, *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def points(value: float | None) -> str:
+    """A fraction as points of a hundred."""
+    return "–" if value is None else f"{100 * value:.1f}"
+
+
+def decimal(value: float | None, digits: int = 3) -> str:
+    """A plain number."""
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def flops(value: float) -> str:
+    """FLOPs with a fitting unit."""
+    for unit, size in (("P", 1e15), ("T", 1e12), ("G", 1e9), ("M", 1e6)):
+        if value >= size:
+            return f"{value / size:.3g} {unit}FLOPs"
+    return f"{value:.0f} FLOPs"
+
+
+def times(ratio: float) -> str:
+    """A ratio, as in 12×."""
+    return f"{ratio:.1f}×" if ratio < 10 else f"{ratio:.0f}×"
+
+
+def cheaper(ratio: float, less: str, more: str) -> str:
+    """A ratio in words that stay true when it falls below one, as in "12× fewer" or "1.5× more"."""
+    return f"{times(ratio)} {less}" if ratio >= 1 else f"{times(1 / ratio)} {more}"
+
+
+def pair(name: str) -> str:
+    """A pair's name for people."""
+    image, text = name.split("-")
+    return f"{image} × {text}"
