@@ -1,3 +1,1 @@
 """HYMA: find the best image encoder × text encoder pair to stitch, without training every pair."""
-
-__version__ = "0.1.0"

@@ -71,7 +71,7 @@ def _parse(resolved: str, file: Path) -> dict[str, Any]:
         content = yaml.safe_load(Path(resolved).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise HymaError(f"{file}: file not found; run from the project's root") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise HymaError(f"{file}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
         raise HymaError(f"{file}: should be a mapping of sections")

@@ -14,6 +14,7 @@ A folder with
 ``protocol`` is ``standard``, ``paper`` or ``both``: which evaluation protocol uses the row.
 """
 
+import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -22,7 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hyma.errors import HymaError
-from hyma.files import atomic, read_json, sha256, sha256_file, write_json
+from hyma.files import atomic, read_json, sha256, write_json
 
 Task = Literal["pairs", "classification", "retrieval", "vqa"]
 Protocol = Literal["standard", "paper"]
@@ -109,12 +110,18 @@ def write(folder: Path, prepared: Prepared, image_hash: str) -> None:
             tables["questions"] = prepared.questions
         digests = [image_hash]
         for name, content in tables.items():
-            path = temporary / f"{name}.parquet"
-            pq.write_table(content, path, row_group_size=8192)
-            digests.append(sha256_file(path))
-
+            pq.write_table(content, temporary / f"{name}.parquet", row_group_size=8192)
+            digests.append(_digest(content))
         meta.data_hash = sha256(*digests)
         write_json(temporary / "meta.json", asdict(meta))
+
+
+def _digest(content: pa.Table) -> str:
+    """Digest of a table's values, the same for every version of pyarrow; pictures and their places left out."""
+    columns = [
+        name for name in content.column_names if not pa.types.is_struct(content.schema.field(name).type)
+    ]
+    return sha256(*(json.dumps([name, content[name].to_pylist()]) for name in columns))
 
 
 def read_meta(folder: Path) -> Meta:

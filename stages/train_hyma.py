@@ -11,8 +11,7 @@ from hyma.files import atomic
 from hyma.search.data import load
 from hyma.search.hypernetwork import search
 from hyma.search.params import ConnectorParams, HymaParams
-from hyma.search.result import save
-from hyma.search.training import History
+from hyma.search.result import SearchResult, save
 from stages._run import run
 
 
@@ -29,19 +28,16 @@ def main() -> None:
         seed,
         device.resolve(params.read("device", str)),
     )
-    result, history = search(features, params.read("hyma", HymaParams), connector, seed)
+    result = search(features, params.read("hyma", HymaParams), connector, seed)
     save(result, Path("models/hyma"))
-    write_log(history, ["-".join(pair) for pair in features.pairs])
+    write_log(result)
 
 
-def write_log(history: History, pairs: list[str]) -> None:
+def write_log(result: SearchResult) -> None:
     """Write a row a step, and a row a step and pair, for `dvc plots`."""
-    columns = history.columns()
-    steps = list(zip(*columns.values(), strict=True))
-    accuracies = [(step, pairs[number], accuracy) for step, number, accuracy in history.pair_accuracy]
     for name, header, rows in (
-        ("hyma_steps", list(columns), steps),
-        ("hyma_pairs", ["step", "pair", "accuracy"], accuracies),
+        ("hyma_steps", list(result.history), zip(*result.history.values(), strict=True)),
+        ("hyma_pairs", ["step", "pair", "accuracy"], result.pair_accuracy),
     ):
         with atomic(Path(f"metrics/{name}.csv")) as temporary, temporary.open("w", newline="") as stream:
             writer = csv.writer(stream, lineterminator="\n")

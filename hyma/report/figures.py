@@ -12,7 +12,13 @@ from matplotlib.lines import Line2D
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
 MARKERS = "osD^vP*Xph<>8"
 Json = dict[str, Any]
-STYLE: Any = {"font.size": 11, "axes.grid": True, "grid.alpha": 0.3, "axes.axisbelow": True, "figure.dpi": 150}
+STYLE: Any = {
+    "font.size": 11,
+    "axes.grid": True,
+    "grid.alpha": 0.3,
+    "axes.axisbelow": True,
+    "figure.dpi": 150,
+}
 
 
 def figure(path: Path, width: float, height: float, draw: Callable[[Figure], None]) -> None:

@@ -9,13 +9,13 @@ from hyma.hypernetwork import build
 from hyma.search.data import TrainingFeatures
 from hyma.search.params import ConnectorParams, HymaParams
 from hyma.search.result import SearchResult
-from hyma.search.training import History, Normalised, train
+from hyma.search.training import Normalised, train
 
 
 def search(
     features: TrainingFeatures, params: HymaParams, connector: ConnectorParams, seed: int
-) -> tuple[SearchResult, History]:
-    """Train the hypernetwork and predict, score and return all pairs' connectors, with the steps' log.
+) -> SearchResult:
+    """Train the hypernetwork and predict, score and return all pairs' connectors.
 
     Raises:
         HymaError: if bm exceeds the number of pairs, or the loss is not finite.
@@ -43,5 +43,6 @@ def search(
         scores[name] = data.score(pair, predicted)
         stitches[name] = data.stitch(pair, specs[pair], predicted)
     seconds = time.perf_counter() - start
-    result = SearchResult("hyma", scores, seconds, stitches, len(history.rows), history.columns())
-    return result, history
+    return SearchResult(
+        "hyma", scores, seconds, stitches, len(history.rows), history.columns(), history.pair_accuracy
+    )

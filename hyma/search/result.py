@@ -26,16 +26,21 @@ class SearchResult:
     """Optimizer steps taken, over all pairs."""
     history: dict[str, list[float]] = field(default_factory=dict)
     """Per step: ``step``, ``loss``, ``accuracy``, ``grad_norm``, ``lr``."""
+    pair_accuracy: list[tuple[int, str, float]] = field(default_factory=list)
+    """(step, pair, accuracy in the batch) for every pair of every step."""
 
 
 def save(result: SearchResult, folder: Path, name: str = "result") -> None:
-    """Write the connectors, then the rest; no timing goes into the file of connectors."""
+    """Write the connectors, then the rest; no timing goes into the file of connectors.
+
+    `pair_accuracy` is left out: it is a log, for the caller to write where people look at it.
+    """
     if result.stitches:
         connectors.save(folder / f"{name}.safetensors", result.stitches)
     content: dict[str, Any] = asdict(
         SearchResult(result.method, result.scores, result.seconds, {}, result.steps, result.history)
     )
-    del content["stitches"]
+    del content["stitches"], content["pair_accuracy"]
     write_json(folder / f"{name}.json", content)
 
 

@@ -23,10 +23,10 @@ from hyma.search.params import ConnectorParams, TrainingParams
 
 @dataclass
 class History:
-    """What happened: a row a step, and a row (step, pair number, accuracy) a pair and step."""
+    """What happened: a row a step, and a row (step, pair, accuracy) a pair and step."""
 
     rows: list[tuple[float, float, float, float]] = field(default_factory=list)
-    pair_accuracy: list[tuple[int, int, float]] = field(default_factory=list)
+    pair_accuracy: list[tuple[int, str, float]] = field(default_factory=list)
 
     def columns(self) -> dict[str, list[float]]:
         """The steps as columns."""
@@ -112,10 +112,8 @@ def train(
     for step, batch in enumerate(tqdm(batches, desc=label, unit="step", disable=None), start=1):
         chosen = next(numbers)
         rows = data.features.train[batch.to(data.features.train.device)]
-        connectors = predict(chosen)
-        losses, accuracies = contrast(
-            connectors, [pairs[int(k)] for k in chosen], rows, data, connector.logit_scale
-        )
+        drawn = [pairs[int(number)] for number in chosen]
+        losses, accuracies = contrast(predict(chosen), drawn, rows, data, connector.logit_scale)
         loss = losses.mean()
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -127,7 +125,10 @@ def train(
             raise HymaError(
                 f"{label}: the loss is not finite at step {step}; lower its lr or beta2 in params.yaml"
             )
-        history.pair_accuracy += zip([step] * bm, chosen.tolist(), accuracies.tolist(), strict=False)
+        history.pair_accuracy += [
+            (step, "-".join(pair), accuracy)
+            for pair, accuracy in zip(drawn, accuracies.tolist(), strict=True)
+        ]
         optimizer.step()
         schedule.step()
     return history

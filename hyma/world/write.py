@@ -1,7 +1,6 @@
 """Writing the embedded world to disk, each set in the format of the benchmark that it stands in for."""
 
 import csv
-import io
 import os
 import pickle
 from collections.abc import Callable
@@ -11,17 +10,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from PIL import Image
 from tqdm import tqdm
 
 from hyma.files import atomic, write_json
 from hyma.world import annotations
-from hyma.world.draw import draw
+from hyma.world.draw import SIDE, draw
 from hyma.world.params import WorldParams
 from hyma.world.scenes import Item, Scene, generator, random_item, random_scene
-from hyma.world.things import COARSE, COLOURS, DIGITS, SHAPES, SYMBOLS, WORDS
+from hyma.world.things import COARSE, COLOURS, DIGITS, SHAPES, SYMBOLS
 
 
 class Sample(NamedTuple):
@@ -232,33 +229,29 @@ def _textvqa(folder: Path, params: WorldParams) -> None:
 
 
 def _labels(folder: Path, params: WorldParams) -> None:
-    """Pictures with the numbers of their main thing's classes, -1 where a label does not apply."""
+    """Pictures with the numbers of their main thing's classes, -1 where a label does not apply.
+
+    Pixels go into a plain .npy file: its bytes depend on no library's version, and what was trained on them
+    is not trained again because a library has moved on.
+    """
     samples = scenes(params.seed, "labels", params.label_images, _one_thing, "")
     objects = [("symbol", thing.name) for thing in SYMBOLS] + [("shape", s) for s in SHAPES]
     objects += [("digit", digit) for digit in DIGITS]
     known = {name: row for row, name in enumerate(objects)}
     main = [sample.scene.items[0] for sample in samples]
-    columns = {
-        "image": pictures(samples, params.seed, _png),
-        "object": pa.array([known.get((item.kind, item.name), -1) for item in main], pa.int32()),
-        "colour": pa.array([list(COLOURS).index(item.colour) for item in main], pa.int32()),
-        "coarse": pa.array([COARSE.index(item.coarse) for item in main], pa.int32()),
-        "word": pa.array([item.number if item.kind == "sign" else -1 for item in main], pa.int32()),
+    labels = {
+        "object": [known.get((item.kind, item.name), -1) for item in main],
+        "colour": [list(COLOURS).index(item.colour) for item in main],
+        "coarse": [COARSE.index(item.coarse) for item in main],
+        "word": [item.number if item.kind == "sign" else -1 for item in main],
     }
-    pq.write_table(pa.table(columns), folder / "labels.parquet")
-    names = {
-        "object": [name for _, name in objects],
-        "colour": list(COLOURS),
-        "coarse": COARSE,
-        "word": WORDS,
-    }
-    write_json(folder / "classes.json", names)
+    drawn = [np.frombuffer(row, np.uint8) for row in pictures(samples, params.seed, _raw)]
+    np.save(folder / "images.npy", np.stack(drawn).reshape(-1, SIDE, SIDE, 3))
+    write_json(folder / "labels.json", labels)
 
 
-def _png(pixels: np.ndarray, _: Sample) -> bytes:
-    stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, "PNG", compress_level=1)
-    return stream.getvalue()
+def _raw(pixels: np.ndarray, _: Sample) -> bytes:
+    return pixels.tobytes()
 
 
 def _corpus(folder: Path, params: WorldParams) -> None:

@@ -1,11 +1,9 @@
 """Training a small timm image encoder on labels alone, and saving it in the hub's layout."""
 
-import io
 import json
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 import timm
 import torch
 from PIL import Image
@@ -15,7 +13,7 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from hyma.errors import HymaError
-from hyma.files import atomic, write_json
+from hyma.files import atomic, read_json, write_json
 from hyma.zoo.params import ZooImageParams
 
 BATCH = 64
@@ -49,13 +47,13 @@ def train(labels: Path, out: Path, params: ZooImageParams, seed: int) -> dict[st
 
 def _load(labels: Path, params: ZooImageParams) -> tuple[Tensor, dict[str, Tensor]]:
     """Pictures as [N, 3, size, size] in -1..1, and the class numbers of each label (-1: absent)."""
-    table = pq.read_table(labels / "labels.parquet")
-    pictures = []
-    for data in table["image"].to_pylist():
-        image = Image.open(io.BytesIO(data)).convert("RGB")
-        pictures.append(np.asarray(image.resize((params.size, params.size), Image.Resampling.BICUBIC)))
+    pictures = [
+        np.asarray(Image.fromarray(pixels).resize((params.size, params.size), Image.Resampling.BICUBIC))
+        for pixels in np.load(labels / "images.npy", mmap_mode="r")
+    ]
     pixels_N3HW = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
-    return pixels_N3HW, {name: torch.from_numpy(table[name].to_numpy()).long() for name in params.labels}
+    columns = read_json(labels / "labels.json")
+    return pixels_N3HW, {name: torch.tensor(columns[name]) for name in params.labels}
 
 
 def _fit(
