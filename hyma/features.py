@@ -117,11 +117,11 @@ def write(path: Path, info: FeatureInfo, chunks: Iterable[tuple[Sequence[str], n
             writer.write_batch(pa.record_batch([pa.array(ids, pa.string()), column], schema=schema))
 
 
-def open_aligned(path: Path, ids: pa.ChunkedArray, data_hash: str) -> Features:
-    """Open a feature file and check that it belongs to the prepared rows `ids`.
+def open_aligned(path: Path, ids: pa.ChunkedArray, data_hash: str, dim: int | None = None) -> Features:
+    """Open a feature file and check that it belongs to the prepared rows `ids`, and to connectors of width `dim`.
 
     Raises:
-        HymaError: if the file was made from other data, or its rows differ.
+        HymaError: if the file was made from other data, its rows differ, or its width does.
     """
     features = Features(path)
     remedy = "run `dvc repro` to extract it again"
@@ -131,4 +131,8 @@ def open_aligned(path: Path, ids: pa.ChunkedArray, data_hash: str) -> Features:
         raise HymaError(f"{path}: {len(features)} rows, the data set has {len(ids)}; {remedy}")
     if not features.ids.equals(ids):
         raise HymaError(f"{path}: id: row ids differ from the data set's; {remedy}")
+    if dim not in (None, features.info.dim):
+        raise HymaError(
+            f"{path}: feature: width is {features.info.dim}, the connectors were trained on {dim}; {remedy}"
+        )
     return features

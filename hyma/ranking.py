@@ -56,6 +56,22 @@ def rank(benchmarks: Mapping[str, Json], flops: Json, seconds: Mapping[str, floa
     }
 
 
+def summary(ranking: Json) -> Json:
+    """The few figures that experiments are compared by (metrics/summary.json), from the whole ranking.
+
+    For each method but the oracle: the score of its pick over all benchmarks, its agreement with the oracle as
+    the mean over the benchmarks, and how many times cheaper it is.
+    """
+    result: Json = {"winner": ranking["winner"]}
+    for method, cost in ranking["cost"].items():
+        if method == ranking["oracle"]:
+            continue
+        agreed = {key: ranking["mean"][method][key] for key in ("spearman", "ndcg@5", "relative_regret")}
+        ratios = {"flops_ratio": cost["flops_ratio"], "seconds_ratio": cost["seconds_ratio"]}
+        result[method] = {"score": ranking["overall"][method]["score"]} | agreed | ratios
+    return result
+
+
 def _scores(benchmark: Json) -> Scores:
     methods = benchmark["protocols"][benchmark["protocol"]]["methods"]
     return {

@@ -21,18 +21,21 @@ def main() -> None:
     parser.add_argument("slug", help="key under benchmarks in params.yaml")
     slug = parser.parse_args().slug
     images, texts = params.names("image_encoders"), params.names("text_encoders")
-    data = prepared.read(Path("data/prepared/benchmarks") / slug)
-    features = {
-        encoder: open_aligned(
-            Path(f"features/benchmarks/{encoder}/{slug}.arrow"), table["id"], data.meta.data_hash
-        ).to_numpy()
-        for side, table in ((images, data.images), (texts, data.texts))
-        for encoder in side
-    }
     pairs = [f"{image}-{text}" for image in images for text in texts]
     methods = {
         "hyma": load_stitches([Path("models/hyma/result.safetensors")], pairs),
         "grid": load_stitches([Path(f"models/grid/{pair}.safetensors") for pair in pairs], pairs),
+    }
+    width: dict[str, int] = {}
+    for pair, stitch in methods["grid"].items():
+        image, text = pair.split("-")
+        width |= {image: stitch.spec.d_image, text: stitch.spec.d_text}
+    data = prepared.read(Path("data/prepared/benchmarks") / slug)
+    rows = dict.fromkeys(images, data.images["id"]) | dict.fromkeys(texts, data.texts["id"])
+    files = {encoder: Path(f"features/benchmarks/{encoder}/{slug}.arrow") for encoder in rows}
+    features = {
+        encoder: open_aligned(files[encoder], ids, data.meta.data_hash, width[encoder]).to_numpy()
+        for encoder, ids in rows.items()
     }
     own = params.read("evaluate", EvaluateParams)
     write_json(Path(f"metrics/benchmarks/{slug}.json"), assess(slug, data, features, methods, own))

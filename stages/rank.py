@@ -1,10 +1,10 @@
-"""Rank the pairs and compare the methods: python -m stages.rank. Writes metrics/ranking.json."""
+"""Rank the pairs and compare the methods: python -m stages.rank. Writes metrics/ranking.json, metrics/summary.json."""
 
 from pathlib import Path
 
 from hyma import params
 from hyma.files import read_json, write_json
-from hyma.ranking import rank
+from hyma.ranking import rank, summary
 from stages._run import run
 
 
@@ -20,7 +20,9 @@ def main() -> None:
         "grid": sum(read_json(Path(f"models/grid/{i}-{t}.json"))["seconds"] for i, t in pairs),
     }
     flops, probes = read_json(metrics / "flops.json"), read_json(metrics / "probes.json")
-    write_json(metrics / "ranking.json", rank(benchmarks, flops, seconds, probes))
+    ranking = rank(benchmarks, flops, seconds, probes)
+    write_json(metrics / "ranking.json", ranking)
+    write_json(metrics / "summary.json", summary(ranking))
 
 
 if __name__ == "__main__":

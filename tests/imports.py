@@ -1,8 +1,14 @@
-"""Which of the project's files a module imports, transitively, found by reading the source."""
+"""Which of the project's files a module imports, transitively, found by reading the source.
+
+After a change of imports, ``python -m tests.imports`` brings the stages' `deps` in dvc.yaml up to date.
+"""
 
 import ast
+import re
 from functools import cache
 from pathlib import Path
+
+from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parent.parent
 
@@ -19,6 +25,13 @@ def files_of(module: str) -> set[str]:
         waiting += _imported(path)
         waiting += [".".join(parent.parts) for parent in path.parents if parent.parts]
     return seen
+
+
+def module_of(cmd: str) -> str:
+    """The module that a stage's command runs."""
+    match = re.match(r"python -m ([\w.]+)", cmd)
+    assert match, cmd
+    return match[1]
 
 
 def _path(module: str) -> Path | None:
@@ -42,3 +55,19 @@ def _imported(path: Path) -> list[str]:
     if path == Path("hyma/readers/prepare.py"):
         names += [f"hyma.readers.{file.stem}" for file in (ROOT / "hyma/readers").glob("*.py")]
     return names
+
+
+def update(file: Path) -> None:
+    """Rewrite the modules among every stage's `deps`; other dependencies stay."""
+    yaml = YAML()
+    yaml.width = 200
+    content = yaml.load(file)
+    for entry in content["stages"].values():
+        stage = entry.get("do", entry)
+        data = [dep for dep in stage.get("deps", []) if not dep.endswith(".py")]
+        stage["deps"] = [*data, *sorted(files_of(module_of(stage["cmd"])))]
+    yaml.dump(content, file)
+
+
+if __name__ == "__main__":
+    update(ROOT / "dvc.yaml")

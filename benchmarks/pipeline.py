@@ -1,0 +1,104 @@
+"""What the whole pipeline takes, and what a change runs again: python -m benchmarks.pipeline [FOLDER].
+
+Clones the committed state of this checkout into FOLDER (a temporary one by default), then runs there, with
+the Python environment that is active: the main job, the main job again, and the changes that people make
+most. Prints a table of seconds and of the stages that ran.
+"""
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parent.parent
+
+
+def main() -> None:
+    """Clone, run, measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", nargs="?", type=Path, help="where to clone to; must not exist yet")
+    folder = parser.parse_args().folder or Path(tempfile.mkdtemp(prefix="hyma-")) / "clone"
+    subprocess.run(["git", "clone", "-q", str(ROOT), str(folder)], check=True)
+    print(f"in {folder}, {os.cpu_count()} cores\n")
+    timed("clean clone to report: dvc repro", folder, "dvc", "repro")
+    print(
+        f"    disk: {size(folder) / 1e9:.2f} GB, {size(folder / '.dvc/cache') / 1e9:.2f} of them DVC's cache"
+    )
+    costs(folder)
+    identity = ["-c", "user.name=benchmark", "-c", "user.email=benchmark@localhost"]
+    subprocess.run(["git", *identity, "commit", "-qam", "The run on this machine"], cwd=folder, check=True)
+    timed("nothing changed: dvc repro", folder, "dvc", "repro")
+    timed("hyma.bm: dvc exp run", folder, "dvc", "exp", "run", "-n", "bm", "-S", "hyma.bm=9")
+    restore(folder)
+    timed(
+        "connector.kind: dvc exp run",
+        folder,
+        "dvc",
+        "exp",
+        "run",
+        "-n",
+        "linear",
+        "-S",
+        "connector.kind=linear",
+    )
+    restore(folder)
+    change(folder, "image_encoders", "tenth", {"source": "timm", "name": "test_vit", "weights": "zoo/vit"})
+    timed("a tenth image encoder: dvc repro", folder, "dvc", "repro")
+    restore(folder)
+    change(folder, "benchmarks", "again", {"format": "flickr8k", "path": "data/raw/flickr8k"})
+    timed("another benchmark: dvc repro", folder, "dvc", "repro")
+    restore(folder)
+
+
+def timed(label: str, folder: Path, *command: str) -> None:
+    """Run a command; print its seconds and how many instances of each stage it ran."""
+    start = time.perf_counter()
+    done = subprocess.run(command, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    seconds = time.perf_counter() - start
+    if done.returncode:
+        raise SystemExit(f"{label}: exit code {done.returncode}\n{done.stdout}")
+    stages = re.findall(r"Running stage '([^']+)'", done.stdout)
+    counts = Counter(stage.partition("@")[0] for stage in stages)
+    print(f"{label}: {seconds:.1f} s; {len(stages)} stages ran", flush=True)
+    print("    " + (", ".join(f"{name} ×{count}" for name, count in counts.items()) or "none"), flush=True)
+
+
+def costs(folder: Path) -> None:
+    """What the run's own report says of the search."""
+    cost = json.loads((folder / "metrics/ranking.json").read_text())["cost"]
+    for method, spent in cost.items():
+        print(
+            f"    {method}: {spent['seconds']:.1f} s and {spent['flops']:.3g} FLOPs of search; times cheaper than "
+            f"grid search: {spent['seconds_ratio']:.1f} in seconds, {spent['flops_ratio']:.1f} in FLOPs"
+        )
+
+
+def change(folder: Path, section: str, slug: str, entry: dict[str, str]) -> None:
+    """Add an entry to a section of params.yaml."""
+    file = folder / "params.yaml"
+    content = yaml.safe_load(file.read_text())
+    content[section][slug] = entry
+    file.write_text(yaml.safe_dump(content, sort_keys=False))
+
+
+def restore(folder: Path) -> None:
+    """Back to the first run, its results from the cache."""
+    subprocess.run(["git", "checkout", "-q", "."], cwd=folder, check=True)
+    subprocess.run(["dvc", "checkout", "-q"], cwd=folder, check=True)
+
+
+def size(folder: Path) -> int:
+    """Bytes below a folder; what hard links share counts once."""
+    files = (path.lstat() for path in folder.rglob("*") if path.is_file())
+    return sum({entry.st_ino: entry.st_size for entry in files}.values())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,26 @@
+"""The pipeline, run once on the small experiment, for all tests that look at it."""
+
+from pathlib import Path
+
+import pytest
+
+from tests import project
+
+
+@pytest.fixture(scope="session")
+def fresh_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[project.Project, list[str]]:
+    """The small experiment after its first `dvc repro`, and the stages that ran."""
+    made = project.create(tmp_path_factory.mktemp("project"))
+    return made, made.stages("repro")
+
+
+@pytest.fixture(scope="session")
+def done(fresh_run: tuple[project.Project, list[str]]) -> project.Project:
+    """The small experiment, run. Tests that change anything work on a copy, or put it back."""
+    return fresh_run[0]
+
+
+@pytest.fixture
+def scratch(done: project.Project, tmp_path: Path) -> project.Project:
+    """A copy of the small experiment, run, to spoil."""
+    return done.copy(tmp_path / "project")

@@ -1,0 +1,111 @@
+"""A small experiment in a folder of its own, for tests that run the real commands."""
+
+import copy
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.imports import ROOT
+
+WORLD = {
+    "train_pairs": 300,
+    "label_images": 80,
+    "corpus_lines": 700,
+    "imagenet_per_class": 2,
+    "cifar_per_class": 2,
+    "coco_images": 12,
+    "coco_2017_images": 12,
+    "flickr_images": 12,
+    "okvqa_questions": 24,
+    "textvqa_questions": 24,
+}
+ENVIRONMENT = os.environ | {
+    "HF_HUB_OFFLINE": "1",
+    "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    "GIT_AUTHOR_NAME": "test", "GIT_AUTHOR_EMAIL": "test@localhost",
+    "GIT_COMMITTER_NAME": "test", "GIT_COMMITTER_EMAIL": "test@localhost",
+}  # fmt: skip
+
+
+def small(params: dict[str, Any]) -> dict[str, Any]:
+    """The committed experiment with two encoders a side, little data and few epochs."""
+    params = copy.deepcopy(params)
+    params["world"] |= WORLD
+    for side, kept in (("image", ("vit", "byobnet")), ("text", ("words",))):
+        params["zoo"][side] = {slug: params["zoo"][side][slug] | {"epochs": 1} for slug in kept}
+    params["image_encoders"] = {slug: params["image_encoders"][slug] for slug in ("vit", "byobnet")}
+    params["text_encoders"] = {slug: params["text_encoders"][slug] for slug in ("minilm", "words")}
+    params["connector"] |= {"hidden": 16}
+    params["hyma"] |= {"bm": 1, "batch": 64, "epochs": 2}
+    params["grid"] |= {"batch": 64, "epochs": 2}
+    return params
+
+
+def create(folder: Path) -> "Project":
+    """Copy what git tracks, or would, to `folder`, make it a repository and the experiment small."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, check=True
+    )
+    for name in listed.stdout.decode().split("\0"):
+        if (
+            name
+            and (ROOT / name).is_file()
+            and name != "dvc.lock"
+            and name.split("/")[0] not in ("metrics", "reports")
+        ):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    project = Project(folder)
+    project.write_params(small(project.params()))
+    for arguments in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "start"]):
+        project.run("git", *arguments)
+    return project
+
+
+class Project:
+    """A folder with an experiment."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def params(self) -> dict[str, Any]:
+        """The content of params.yaml."""
+        return yaml.safe_load((self.folder / "params.yaml").read_text())
+
+    def write_params(self, params: dict[str, Any]) -> None:
+        """Replace params.yaml."""
+        (self.folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+
+    def run(self, *command: str, code: int = 0) -> str:
+        """Run a command in the folder, expect its exit code, return what it printed to both streams."""
+        done = subprocess.run(
+            command,
+            cwd=self.folder,
+            env=ENVIRONMENT,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        assert done.returncode == code, done.stdout
+        return done.stdout
+
+    def stages(self, *command: str) -> list[str]:
+        """Run a dvc command and return the names of the stages that it ran."""
+        return re.findall(r"Running stage '([^']+)'", self.run("dvc", *command))
+
+    def copy(self, folder: Path) -> "Project":
+        """A copy without its history and cache."""
+        shutil.copytree(self.folder, folder, ignore=shutil.ignore_patterns(".git", ".dvc"))
+        return Project(folder)
+
+
+def without_instance(stages: Sequence[str]) -> set[str]:
+    """The stages' names without what foreach or matrix appended."""
+    return {stage.partition("@")[0] for stage in stages}

@@ -1,0 +1,82 @@
+"""The real pipeline on a small experiment: what it leaves behind, and what a change runs again."""
+
+import json
+
+import pytest
+
+from tests.project import Project, without_instance
+
+BENCHMARKS = ["imagenet", "cifar100", "coco", "flickr8k", "okvqa", "textvqa"]
+AFTER_SEARCH = {"evaluate", "rank", "report"}
+
+
+def test_run_ends_in_a_ranked_report(fresh_run: tuple[Project, list[str]]) -> None:
+    project, ran = fresh_run
+    ranking = json.loads((project.folder / "metrics/ranking.json").read_text())
+    pairs = {f"{image}-{text}" for image in ("vit", "byobnet") for text in ("minilm", "words")}
+    assert ranking["pairs"] == 4
+    assert ranking["winner"]["pair"] in pairs
+    assert list(ranking["benchmarks"]) == BENCHMARKS
+    for content in ranking["benchmarks"].values():
+        assert set(content["methods"]) == {"hyma", "grid"}
+    for name in BENCHMARKS:
+        content = json.loads((project.folder / f"metrics/benchmarks/{name}.json").read_text())
+        assert content["protocols"][content["protocol"]]["methods"]["grid"].keys() == pairs
+    for cost in ranking["cost"].values():
+        assert cost["flops"] == pytest.approx(sum(cost["parts"].values()))
+        assert cost["seconds"] > 0
+    page = (project.folder / "reports/ranking.md").read_text()
+    assert f"**Stitch {ranking['winner']['pair'].replace('-', ' × ')}.**" in page
+    assert len([stage for stage in ran if stage.startswith("train_grid@")]) == 4
+    assert len(ran) == len(set(ran))
+
+
+def test_second_run_runs_nothing(done: Project) -> None:
+    assert done.stages("repro") == []
+    assert "up to date" in done.run("dvc", "status")
+
+
+def test_bm_runs_the_hypernetwork_and_what_follows(done: Project) -> None:
+    done.run("git", "add", "-A")
+    done.run("git", "commit", "-qm", "run")
+    ran = without_instance(done.stages("exp", "run", "-n", "wide", "-S", "hyma.bm=3"))
+    assert ran == {"check", "train_hyma", "profile"} | AFTER_SEARCH
+    shown = json.loads(done.run("dvc", "exp", "show", "--json"))
+    assert "wide" in json.dumps(shown)
+    table = done.run("dvc", "exp", "show", "--csv")
+    assert "hyma.spearman" in table
+    assert "winner.score" in table
+    done.run("git", "checkout", "-q", ".")
+    done.run("dvc", "checkout", "-q")
+
+
+def test_connector_kind_runs_both_searches_but_no_extraction(done: Project) -> None:
+    ran = done.stages("exp", "run", "-n", "linear", "-S", "connector.kind=linear")
+    assert without_instance(ran) == {"check", "train_hyma", "train_grid", "profile"} | AFTER_SEARCH
+    assert len([stage for stage in ran if stage.startswith("train_grid@")]) == 4
+    done.run("git", "checkout", "-q", ".")
+    done.run("dvc", "checkout", "-q")
+
+
+def test_another_encoder_extracts_one_and_trains_its_pairs(done: Project) -> None:
+    params = done.params()
+    params["image_encoders"]["third"] = dict(params["image_encoders"]["vit"])
+    done.write_params(params)
+    ran = done.stages("repro")
+    own = {stage for stage in ran if stage.startswith(("extract", "train_grid", "prepare"))}
+    grid = {f"train_grid@third-{text}" for text in params["text_encoders"]}
+    assert own == {"extract_image@third", "extract_image_benchmarks@third"} | grid
+    done.run("git", "checkout", "-q", ".")
+    done.run("dvc", "checkout", "-q")
+
+
+def test_another_benchmark_extracts_no_training_features(done: Project) -> None:
+    params = done.params()
+    params["benchmarks"]["again"] = {"format": "coco", "path": "data/raw/coco"}
+    done.write_params(params)
+    ran = done.stages("repro")
+    assert "prepare@again" in ran
+    assert "evaluate@again" in ran
+    assert not without_instance(ran) & {"extract_image", "extract_text", "train_hyma", "train_grid", "world"}
+    done.run("git", "checkout", "-q", ".")
+    done.run("dvc", "checkout", "-q")
