@@ -92,6 +92,28 @@ def answer(ranking: Json) -> str:
     return lines[0] + "\n\n" + "\n".join(lines[1:])
 
 
+def short(ranking: Json) -> str:
+    """One row a method: what it picks, how well it ranks, what it costs."""
+    rows = []
+    for method, spent in ranking["cost"].items():
+        picked, mean = ranking["overall"][method], ranking["mean"][method]
+        rows.append(
+            [
+                name(method),
+                pair(picked["pair"]),
+                points(picked["score"]),
+                points(picked["regret"]),
+                decimal(mean["spearman"]),
+                decimal(mean["ndcg@5"]),
+                flops(spent["flops"]),
+                f"{spent['seconds']:.1f}",
+                f"{times(spent['flops_ratio'])} / {times(spent['seconds_ratio'])}",
+            ]
+        )
+    header = ["method", "its pick", "score", "regret", "ρ", "NDCG@5", "FLOPs", "seconds", "times cheaper"]
+    return table(header, rows, left=2)
+
+
 def _order(scores: Mapping[str, Json]) -> list[str]:
     return sorted(scores, key=lambda entry: (-scores[entry]["mean"], entry))
 

@@ -1,0 +1,116 @@
+"""Scoring all pairs of a benchmark: connectors that keep or swap two directions have known scores."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from hyma.assess import assess, embed
+from hyma.connectors import ConnectorSpec, Stitch, initialise
+from hyma.evaluate_params import EvaluateParams
+from hyma.files import read_json, write_json
+from hyma.normalise import Normaliser
+from hyma.prepared import IMAGES, QUESTIONS, TEXTS, Meta, Prepared, Skipped, table
+
+KEEP, SWAP = [[1.0, 0.0], [0.0, 1.0]], [[0.0, 1.0], [1.0, 0.0]]
+L2 = Normaliser("l2")
+
+
+def linear(weight: list[list[float]]) -> Stitch:
+    spec = ConnectorSpec("linear", len(weight[0]), len(weight))
+    return Stitch(spec, {"weight0": torch.tensor(weight), "bias0": torch.zeros(len(weight))}, L2, L2)
+
+
+def labelled() -> Prepared:
+    """Two images of two classes; the paper's prompts mean the opposite of the standard ones."""
+    images = [{"label": 0, "protocol": "both"}, {"label": 1, "protocol": "both"}]
+    texts = [{"target": row % 2, "protocol": ("standard", "paper")[row // 2]} for row in range(4)]
+    meta = Meta("classification", "made", classes=["a", "b"], images=2, texts=4)
+    meta.skipped = [Skipped("x.jpg", "unreadable")]
+    return Prepared(meta, table(images, IMAGES), table(texts, TEXTS), QUESTIONS.empty_table())
+
+
+FEATURES = {
+    "eye": np.array([[3, 0], [0, 0.2]], np.float32),
+    "wide": np.array([[0, 1, 0], [0, 0, 1]], np.float32),
+    "words": np.array([[5, 0], [0, 5], [0, 0.1], [0.1, 0]], np.float32),
+}
+METHODS = {
+    "hyma": {"eye-words": linear(KEEP), "wide-words": linear([[0, 0], *KEEP])},
+    "grid": {"eye-words": linear(SWAP), "wide-words": linear([[0, 0], *KEEP])},
+}
+
+
+def test_every_pair_of_every_method_under_both_protocols(tmp_path: Path) -> None:
+    found = assess("toy", labelled(), FEATURES, METHODS, EvaluateParams(protocol="paper"))
+    right, wrong = ({"score": x, "top1": x, "top5": 1.0} for x in (1.0, 0.0))
+    assert found == {
+        "benchmark": "toy", "task": "classification", "metric": "top-1 accuracy", "protocol": "paper",
+        "images": 2, "texts": 4, "questions": 0, "skipped": 1, "ceiling": None, "chance": 0.5,
+        "protocols": {
+            "standard": {"methods": {"hyma": {"eye-words": right, "wide-words": right},
+                                     "grid": {"eye-words": wrong, "wide-words": right}}},
+            "paper": {"methods": {"hyma": {"eye-words": wrong, "wide-words": wrong},
+                                  "grid": {"eye-words": right, "wide-words": wrong}}},
+        },
+    }  # fmt: skip
+    write_json(tmp_path / "toy.json", found)
+    assert read_json(tmp_path / "toy.json") == found
+    assert assess("toy", labelled(), FEATURES, METHODS, EvaluateParams())["protocol"] == "standard"
+
+
+@pytest.mark.parametrize(("has", "asked"), [("paper", "standard"), ("standard", "paper")])
+def test_a_benchmark_without_the_protocol_ranks_by_its_own(has: Any, asked: Any) -> None:
+    texts = [{"image": row, "pool": 0, "protocol": has} for row in range(2)]
+    tables = table([{"protocol": has}] * 2, IMAGES), table(texts, TEXTS), QUESTIONS.empty_table()
+    features = FEATURES | {"words": FEATURES["words"][:2]}
+    found = assess("toy", Prepared(Meta("retrieval", "made"), *tables), features, METHODS,
+                   EvaluateParams(protocol=asked))  # fmt: skip
+    assert (found["protocol"], list(found["protocols"]), found["metric"]) == (has, [has], "mean recall")
+    methods = found["protocols"][has]["methods"]
+    # Two candidates: only recall@1 can fail. Half of all guesses at rank 1 are right.
+    ways = 1 if has == "paper" else 2
+    assert methods["hyma"]["eye-words"] == dict.fromkeys(methods["hyma"]["eye-words"], 1.0)
+    assert len(methods["hyma"]["eye-words"]) == 1 + 3 * ways
+    assert methods["grid"]["eye-words"]["score"] == pytest.approx(2 / 3)
+
+
+def test_question_answering_has_a_ceiling_and_one_protocol() -> None:
+    answers = [["red"] * 10, ["sky"] * 8 + ["blue"] * 2]
+    questions = [{"image": row, "prompt": 0, "answers": people} for row, people in enumerate(answers)]
+    texts = [{"target": row, "protocol": "both"} for row in range(2)]
+    meta = Meta("vqa", "made", answers=["red", "blue"], questions=2)
+    data = Prepared(
+        meta, table([{"protocol": "both"}] * 2, IMAGES), table(texts, TEXTS), table(questions, QUESTIONS)
+    )
+    features = FEATURES | {"words": FEATURES["words"][:2]}
+    found = assess("toy", data, features, METHODS, EvaluateParams(protocol="paper"))
+    assert (found["protocol"], found["metric"], found["questions"]) == ("standard", "VQA accuracy", 2)
+    # Red to the first is 1, blue to the second 0.6: at best, and by keeping. Chance takes either: half of it.
+    assert found["ceiling"] == pytest.approx(0.8)
+    assert found["chance"] == pytest.approx(0.4)
+    scores = found["protocols"]["standard"]["methods"]
+    assert scores["hyma"]["eye-words"]["score"] == pytest.approx(0.8)
+    assert scores["grid"]["eye-words"]["score"] == 0
+    # The mean image is as near to red as to blue: red, the first.
+    assert scores["hyma"]["eye-words"]["no_image"] == pytest.approx(0.5)
+
+
+def test_embed_is_normalise_then_connect_then_unit_length() -> None:
+    generator = torch.Generator().manual_seed(0)
+    spec = ConnectorSpec("mlp1", d_text=4, d_image=3, hidden=5)
+    connector = initialise(spec, generator)
+    image_ND, text_ME = torch.randn(6, 3, generator=generator), 10 + torch.randn(7, 4, generator=generator)
+    sides = [Normaliser.fit("standardise", feature) for feature in (image_ND, text_ME)]
+    found = embed(Stitch(spec, connector, *sides), image_ND.numpy(), text_ME.numpy())
+
+    weights = {name: tensor.numpy().astype(float) for name, tensor in connector.items()}
+    image, text = (feature.numpy().astype(float) for feature in (image_ND, text_ME))
+    image, text = ((feature - feature.mean(0)) / feature.std(0) for feature in (image, text))
+    hidden = np.maximum(text @ weights["weight0"].T + weights["bias0"], 0)
+    mapped = hidden @ weights["weight1"].T + weights["bias1"]
+    for unit, raw in zip(found, (image, mapped), strict=True):
+        assert isinstance(unit, np.ndarray)
+        np.testing.assert_allclose(unit, raw / np.linalg.norm(raw, axis=1, keepdims=True), atol=1e-5)

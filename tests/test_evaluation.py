@@ -1,0 +1,218 @@
+"""Zero-shot evaluation of small benchmarks whose scores were worked out by hand or by loops."""
+
+from math import comb
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hyma.evaluation import Evaluator, protocols
+from hyma.prepared import IMAGES, QUESTIONS, TEXTS, Meta, Prepared, table
+
+Rows = list[dict[str, Any]]
+
+
+def made(task: Any, images: Rows, texts: Rows, questions: Rows | None = None, **meta: Any) -> Prepared:
+    """A benchmark in the prepared form; rows serve both protocols unless they say otherwise."""
+    image_rows, text_rows = ([{"protocol": "both"} | row for row in side] for side in (images, texts))
+    tables = table(image_rows, IMAGES), table(text_rows, TEXTS), table(questions or [], QUESTIONS)
+    return Prepared(Meta(task, "made", **meta), *tables)
+
+
+def unit(rng: np.random.Generator, *shape: int) -> np.ndarray:
+    vector = rng.normal(size=shape).astype(np.float32)
+    return vector / np.linalg.norm(vector, axis=-1, keepdims=True)
+
+
+def captioned(owner: list[int], pool: list[int], images: int) -> Prepared:
+    texts = [{"image": row, "pool": number} for row, number in zip(owner, pool, strict=True)]
+    return made("retrieval", [{}] * images, texts)
+
+
+def prompts(targets: list[int], protocol: str) -> Rows:
+    return [{"target": target, "protocol": protocol} for target in targets]
+
+
+def test_ensemble_is_brought_to_unit_length() -> None:
+    data = made(
+        "classification", [{"label": 0}], prompts([0, 1, 0, 1], "standard") + prompts([0, 1], "paper"),
+        classes=["a", "b"],
+    )  # fmt: skip
+    image_ND = np.array([[0.6, 0.8]], np.float32)
+    text_MD = np.array([[1, 0], [0.8, 0.6], [0, 1], [0.8, 0.6], [1, 0], [0.8, 0.6]], np.float32)
+    # Class a is (0.5, 0.5), at unit length (0.71, 0.71): 0.99 with the image, and 0.7 if left short.
+    # Class b scores 0.96. On the paper's prompt alone a scores 0.6.
+    assert Evaluator(data, "standard").score(image_ND, text_MD) == {"score": 1, "top1": 1, "top5": 1}
+    assert Evaluator(data, "paper").score(image_ND, text_MD) == {"score": 0, "top1": 0, "top5": 1}
+
+
+def test_classification_equals_a_loop() -> None:
+    rng = np.random.default_rng(0)
+    label = rng.integers(9, size=50)
+    images: Rows = [
+        {"label": int(own), "protocol": ("both", "standard", "paper")[row % 3]}
+        for row, own in enumerate(label)
+    ]
+    targets = [target for _ in range(3) for target in range(9)]
+    texts = prompts(targets, "standard") + prompts(list(range(9)), "paper")
+    data = made("classification", images, texts, classes=list("abcdefghi"))
+    image_ND, text_MD = unit(rng, 50, 6), unit(rng, 36, 6)
+    for protocol, used in (("standard", range(27)), ("paper", range(27, 36))):
+        hits: dict[int, list[bool]] = {1: [], 5: []}
+        for row, image in enumerate(image_ND):
+            if images[row]["protocol"] not in ("both", protocol):
+                continue
+            score = []
+            for target in range(9):
+                total = sum(text_MD[text] for text in used if texts[text]["target"] == target)
+                score.append(float(image @ total / np.linalg.norm(total)))
+            for k, found in hits.items():
+                found.append(label[row] in sorted(range(9), key=lambda c: -score[c])[:k])
+        found_scores = Evaluator(data, protocol).score(image_ND, text_MD)  # type: ignore[arg-type]
+        top1, top5 = (pytest.approx(np.mean(hits[k])) for k in (1, 5))
+        assert found_scores == {"score": top1, "top1": top1, "top5": top5}
+
+
+def test_repeated_class_names() -> None:
+    """Class 3 and class 29 have one name, hence one vector: the lower ranks first, the higher never does."""
+    rng = np.random.default_rng(1)
+    text_MD = unit(rng, 30, 100)
+    text_MD[29] = text_MD[3]
+    image_ND = text_MD[3] + 0.3 * unit(rng, 300, 100)
+    image_ND /= np.linalg.norm(image_ND, axis=1, keepdims=True)
+    names, texts = [str(number % 26) for number in range(30)], prompts(list(range(30)), "both")
+    for label, top1 in ((3, 1.0), (29, 0.0), (4, 0.0)):
+        data = made("classification", [{"label": label}] * 300, texts, classes=names)
+        found = Evaluator(data, "standard").score(image_ND, text_MD)
+        assert (label, found["top1"]) == (label, top1)
+
+
+IMAGE_ND = np.array([[1, 0], [0, 1]], np.float32)
+TEXT_MD = np.array([[0.6, 0.8], [1, 0], [0.8, 0.6]], np.float32)
+
+
+def test_retrieval_by_hand() -> None:
+    # Image 0 has captions 0 (pool 0) and 1 (pool 1), image 1 has caption 2 (pool 0).
+    data = captioned([0, 0, 1], [0, 1, 0], 2)
+    # One pool: image 0 finds caption 1, image 1 finds caption 0 of the other; caption 1 alone finds its image.
+    recall = {
+        "i2t_r1": 0.5,
+        "i2t_r5": 1,
+        "i2t_r10": 1,
+        "t2i_r1": pytest.approx(1 / 3),
+        "t2i_r5": 1,
+        "t2i_r10": 1,
+    }
+    expected = {"score": pytest.approx((0.5 + 1 / 3 + 4) / 6)} | recall
+    assert Evaluator(data, "standard").score(IMAGE_ND, TEXT_MD) == expected
+    # Pool 0: both images find the other's caption. Pool 1: image 0 finds its own; image 1 does not ask.
+    expected = {"score": pytest.approx(2.5 / 3), "i2t_r1": 0.5, "i2t_r5": 1, "i2t_r10": 1}
+    assert Evaluator(data, "paper").score(IMAGE_ND, TEXT_MD) == expected
+
+
+def test_each_protocol_sees_its_own_images() -> None:
+    """As in COCO: images of either protocol lie between each other's, and score as if they were alone."""
+    rng = np.random.default_rng(2)
+    turn = ["standard", "paper"] * 12
+    owner = np.repeat(np.arange(24), [5, 3, 0, 1] * 6)
+    pool = [row - owner.tolist().index(own) for row, own in enumerate(owner)]
+    texts: Rows = [
+        {"image": int(own), "pool": number, "protocol": turn[own]}
+        for own, number in zip(owner, pool, strict=True)
+    ]
+    data = made("retrieval", [{"protocol": protocol} for protocol in turn], texts)
+    image_ND, text_MD = unit(rng, 24, 5), unit(rng, len(owner), 5)
+    for start, protocol in enumerate(protocols(data)):
+        chosen = owner % 2 == start
+        alone = captioned((owner[chosen] // 2).tolist(), np.array(pool)[chosen].tolist(), 12)
+        found = Evaluator(data, protocol).score(image_ND, text_MD)
+        assert found == Evaluator(alone, protocol).score(image_ND[start::2], text_MD[chosen])
+        assert 0 < found["i2t_r1"] < found["score"] < 1
+        # The paper's i2t by a loop over pools, images and captions.
+        if protocol == "paper":
+            shares = []
+            for number in range(3):
+                own = [row for row in np.flatnonzero(chosen) if pool[row] == number]
+                best = [max(own, key=lambda row: text_MD[row] @ image_ND[owner[ask]]) for ask in own]
+                shares.append(
+                    np.mean([owner[near] == owner[ask] for near, ask in zip(best, own, strict=True)])
+                )
+            assert found["i2t_r1"] == pytest.approx(np.mean(shares))
+
+
+def visual_questions() -> Prepared:
+    """Two wordings, three answers, five questions; nothing has the answer blue."""
+    people = [
+        ["yes"] * 10,
+        ["no"] * 2 + ["maybe"] * 4 + ["blue"] * 4,
+        ["yes"] * 10,
+        ["yes"] + ["no"] * 3 + ["blue"] * 6,
+        ["blue"] * 9 + ["yes"],
+    ]
+    asked = [(0, 0), (1, 0), (0, 1), (1, 1), (1, 1)]
+    questions = [
+        {"image": image, "prompt": prompt, "answers": given}
+        for (image, prompt), given in zip(asked, people, strict=True)
+    ]
+    texts = [{"target": number % 3} for number in range(6)]
+    return made("vqa", [{}] * 2, texts, questions, answers=["yes", "no", "maybe"])
+
+
+def test_vqa_by_hand() -> None:
+    data = visual_questions()
+    text_MD = np.array([[1, 0], [0, 1], [0.8, 0.6], [0, 1], [0.8, 0.6], [-1, 0]], np.float32)
+    # The first wording's nearest: yes to image 0, no to image 1, maybe to their mean, (0.71, 0.71).
+    # The second's: no to image 0, yes to image 1, no to the mean.
+    found = Evaluator(data, "standard").score(IMAGE_ND, text_MD)
+    assert found["score"] == pytest.approx((1 + 0.6 + 0 + 0.3 + 0.3) / 5)
+    assert found["no_image"] == pytest.approx((0 + 1 + 0 + 0.9 + 0) / 5)
+    assert list(found) == ["score", "no_image"]
+    # Opposite images have no mean direction: every answer is as near, and the first of the list is taken.
+    found = Evaluator(data, "standard").score(np.array([[1, 0], [-1, 0]], np.float32), text_MD)
+    assert found["no_image"] == pytest.approx((1 + 0 + 1 + 0.3 + 0.3) / 5)
+
+
+def test_vqa_ceiling_and_chance() -> None:
+    evaluator = Evaluator(visual_questions(), "standard")
+    assert evaluator.ceiling() == pytest.approx((1 + 1 + 1 + 0.9 + 0.3) / 5)
+    # One of three answers by lot: 1, 0.6 + 1, 1, 0.3 + 0.9 and 0.3, a third of each.
+    assert evaluator.chance() == pytest.approx((1 + 1.6 + 1 + 1.2 + 0.3) / 3 / 5)
+
+
+def test_chance_of_classification_and_of_pools() -> None:
+    four = made("classification", [{"label": 0}], prompts([0, 1, 2, 3], "both"), classes=list("abcd"))
+    pools = captioned([0, 0, 1], [0, 1, 0], 2)
+    assert Evaluator(four, "standard").chance() == 0.25
+    assert Evaluator(pools, "paper").chance() == pytest.approx((0.5 + 5) / 6)  # pools of two and of one
+    assert Evaluator(four, "standard").ceiling() is None
+    assert Evaluator(pools, "paper").ceiling() is None
+
+
+@pytest.mark.parametrize("captions", [[1, 1], [2, 1, 0], [5] * 40, [5, 4, 3] * 6, [1] * 12])
+def test_chance_in_one_pool(captions: list[int]) -> None:
+    """Draw k of all M captions without putting back: none of the image's c is among them C(M - c, k) / C(M, k)."""
+    images, texts = len(captions), sum(captions)
+    owner = np.repeat(np.arange(images), captions).tolist()
+    data = captioned(owner, [0] * texts, images)
+    to_text = [
+        np.mean([1 - comb(texts - own, k) / comb(texts, k) if k < texts else 1.0 for own in captions if own])
+        for k in (1, 5, 10)
+    ]
+    to_image = [min(1.0, k / images) for k in (1, 5, 10)]
+    assert Evaluator(data, "standard").chance() == pytest.approx(np.mean(to_text + to_image), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("task", "image", "text", "expected"),
+    [
+        ("classification", ["both"], ["standard", "paper"], ["standard", "paper"]),
+        ("retrieval", ["both"], ["both"], ["standard", "paper"]),
+        ("retrieval", ["paper", "standard"], ["paper", "standard"], ["standard", "paper"]),
+        ("retrieval", ["paper"], ["paper"], ["paper"]),
+        ("retrieval", ["standard"], ["standard"], ["standard"]),
+        ("vqa", ["both"], ["both"], ["standard"]),
+    ],
+)
+def test_protocols(task: str, image: list[str], text: list[str], expected: list[str]) -> None:
+    sides = ([{"protocol": name} for name in side] for side in (image, text))
+    assert protocols(made(task, *sides)) == expected
