@@ -3,6 +3,8 @@
 Letters: N images, M texts, C classes, T templates, Q questions, A answers, D the shared width.
 """
 
+import math
+
 import numpy as np
 
 from hyma import metrics
@@ -63,12 +65,13 @@ class Evaluator:
             return 1 / self.classes
         if self.task == "vqa":
             return float(self.accuracy_QA.mean())
-        pools = [self.pool_M == pool for pool in np.unique(self.pool_M)]
+        ks = (1, 5, 10)
+        pools = np.unique(self.pool_M, return_counts=True)[1]
         if self.protocol == "paper":
-            return float(np.mean([min(1.0, k / pool.sum()) for pool in pools for k in (1, 5, 10)]))
-        texts_each = len(self.texts) / len(self.images)
-        to_text = [1 - (1 - texts_each / len(self.texts)) ** k for k in (1, 5, 10)]
-        return float(np.mean(to_text + [min(1.0, k / len(self.images)) for k in (1, 5, 10)]))
+            return float(np.mean([min(1.0, k / pool) for pool in pools for k in ks]))
+        captions = np.unique(self.image_of_text_M, return_counts=True)[1].tolist()
+        to_text = [np.mean([_chance_of_any(own, len(self.texts), k) for own in captions]) for k in ks]
+        return float(np.mean(to_text + [min(1.0, k / len(self.images)) for k in ks]))
 
     def _classification(self, image_ND: np.ndarray, text_MD: np.ndarray) -> dict[str, float]:
         """The class vector is the mean of its prompts' unit vectors, brought to unit length again."""
@@ -115,6 +118,11 @@ def protocols(prepared: Prepared) -> list[Protocol]:
         return ["standard"]
     both: list[Protocol] = ["standard", "paper"]
     return both if "both" in named else [name for name in both if name in named]
+
+
+def _chance_of_any(good: int, total: int, drawn: int) -> float:
+    """The chance that any of `good` items is among `drawn` of `total`, without replacement."""
+    return 1.0 if drawn >= total else 1 - math.comb(total - good, drawn) / math.comb(total, drawn)
 
 
 def _rows(column: list[str], protocol: Protocol) -> np.ndarray:

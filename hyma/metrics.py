@@ -10,14 +10,20 @@ import numpy as np
 
 BLOCK = 1024
 """Queries compared at once: what memory holds is BLOCK × the number of candidates."""
+TIE = 1e-6
+"""Similarities that differ by less are equal: float32 products of equal vectors differ in their last bits."""
 
 
 def topk_accuracy(score_NC: np.ndarray, label_N: np.ndarray, k: int) -> float:
-    """Share of rows whose label is among the k highest scores; equal scores rank the lower class first."""
+    """Share of rows whose label is among the k highest scores; equal scores rank the lower class first.
+
+    NaN never counts as a hit.
+    """
     own_N1 = np.take_along_axis(score_NC, label_N[:, None], 1)
-    classes = np.arange(score_NC.shape[1])
-    ahead_N = (score_NC > own_N1).sum(1) + ((score_NC == own_N1) & (classes < label_N[:, None])).sum(1)
-    return float((ahead_N < k).mean())
+    tied_NC = np.abs(score_NC - own_N1) <= TIE
+    lower_NC = np.arange(score_NC.shape[1]) < label_N[:, None]
+    ahead_N = np.where(tied_NC, lower_NC, ~(score_NC < own_N1)).sum(1)
+    return float(((ahead_N < k) & np.isfinite(own_N1[:, 0])).mean())
 
 
 def recall_at_k(
@@ -46,13 +52,16 @@ def recall_at_k(
 def _best_rank(
     query_QD: np.ndarray, item_ID: np.ndarray, group_Q: np.ndarray, group_I: np.ndarray
 ) -> np.ndarray:
-    """How many wrong items are at least as similar to each query as its best item of the same group."""
+    """How many wrong items are at least as similar to each query as its best item of the same group.
+
+    NaN counts as more similar than anything.
+    """
     ranks = []
     for start in range(0, len(query_QD), BLOCK):
         similarity_BI = query_QD[start : start + BLOCK] @ item_ID.T
         correct_BI = group_Q[start : start + BLOCK, None] == group_I[None, :]
         best_B1 = np.where(correct_BI, similarity_BI, -np.inf).max(1, keepdims=True)
-        ranks.append(((similarity_BI >= best_B1) & ~correct_BI).sum(1))
+        ranks.append((~(similarity_BI < best_B1 - TIE) & ~correct_BI).sum(1))
     return np.concatenate(ranks)
 
 

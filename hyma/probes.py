@@ -26,6 +26,8 @@ def linear_probe(feature_ND: np.ndarray, label_N: np.ndarray, seed: int) -> floa
 
 def caption_retrieval(text_MD: np.ndarray, image_of_text_M: np.ndarray) -> float:
     """Share of captions whose nearest other caption describes the same image (cosine, mean removed)."""
+    if len(text_MD) < 2:
+        return 0.0
     centred_MD = text_MD - text_MD.mean(0)
     unit_MD = centred_MD / np.maximum(np.linalg.norm(centred_MD, axis=1, keepdims=True), 1e-12)
     hits = 0

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from hyma.agreement import Agreement, agreement
+from hyma.errors import HymaError
 
 Json = dict[str, Any]
 Scores = dict[str, dict[str, float]]
@@ -29,13 +30,14 @@ def rank(benchmarks: Mapping[str, Json], flops: Json, seconds: Mapping[str, floa
         HymaError: if a method lacks a pair.
     """
     scores = {name: _scores(content) for name, content in benchmarks.items()}
+    _refuse_missing(scores)
     methods = list(next(iter(scores.values())))
     overall = {method: _mean_scores(scores, method) for method in methods}
     compared = {name: {method: _compare(of, method) for method in methods} for name, of in scores.items()}
     return {
         "pairs": len(overall[ORACLE]),
         "oracle": ORACLE,
-        "protocol": next(iter(benchmarks.values()))["protocol"],
+        "protocol": _protocol(benchmarks),
         "benchmarks": {
             name: {"metric": content["metric"], "methods": compared[name]}
             for name, content in benchmarks.items()
@@ -79,6 +81,26 @@ def _scores(benchmark: Json) -> Scores:
     }
 
 
+def _refuse_missing(scores: Mapping[str, Scores]) -> None:
+    """Every benchmark needs every method's score of every pair that occurs anywhere."""
+    methods = dict.fromkeys(method for of in scores.values() for method in of)
+    pairs = dict.fromkeys(pair for of in scores.values() for found in of.values() for pair in found)
+    for name, of in scores.items():
+        for method in methods:
+            missing = [pair for pair in pairs if pair not in of.get(method, {})]
+            if missing:
+                raise HymaError(
+                    f"metrics/benchmarks/{name}.json: no score of {method} for pair {missing[0]} "
+                    f"({len(missing)} missing); run `dvc repro` again"
+                )
+
+
+def _protocol(benchmarks: Mapping[str, Json]) -> str:
+    """The protocol that ranks, where the protocols differ at all."""
+    contents = sorted(benchmarks.values(), key=lambda content: -len(content["protocols"]))
+    return str(contents[0]["protocol"])
+
+
 def _mean_scores(scores: Mapping[str, Scores], method: str) -> dict[str, float]:
     """Each pair's score averaged over the benchmarks."""
     pairs = next(iter(scores.values()))[method]
@@ -94,7 +116,7 @@ def _mean(rows: list[Agreement]) -> Agreement:
     """Each measure averaged over the benchmarks on which it is defined."""
     result: Agreement = {}
     for key in rows[0]:
-        values = [value for row in rows if isinstance(value := row[key], float)]
+        values = [value for row in rows if isinstance(value := row[key], int | float)]
         if values:
             result[key] = float(np.mean(values))
         elif key != "pair":

@@ -24,12 +24,15 @@ def main() -> None:
         figures.cost_quality(folder / "cost.png", ranking)
         figures.unimodal(folder / "unimodal.png", ranking)
         figures.training(folder / "training.png", columns(METRICS / "hyma_steps.csv"), grid)
-    sets = [("training", params.names("training")[0]), *(("benchmarks", name) for name in names)]
+    trained_on = params.names("training")[0]
+    sets = {f"{trained_on} (training)": f"training/{trained_on}"} | {
+        name: f"benchmarks/{name}" for name in names
+    }
     inputs = Inputs(
         ranking=ranking,
         benchmarks={name: read_json(METRICS / "benchmarks" / f"{name}.json") for name in names},
         flops=read_json(METRICS / "flops.json"),
-        data={name: read_json(Path("data/prepared") / part / name / "meta.json") for part, name in sets},
+        data={label: read_json(Path(f"data/prepared/{place}/meta.json")) for label, place in sets.items()},
         environment={
             **environment.versions(),
             "machine": environment.machine(),

@@ -152,7 +152,7 @@ def test_one_unreadable_image_is_skipped_and_reported(scratch: Project) -> None:
     scratch.run("python", "-m", "stages.report")
     page = (scratch.folder / "reports/ranking.md").read_text()
     assert "## Left out" in page
-    assert f"| captions | 1 | {picture.relative_to(scratch.folder)} |" in page
+    assert f"| captions (training) | 1 | {picture.relative_to(scratch.folder)} |" in page
 
 
 def test_empty_captions(scratch: Project) -> None:

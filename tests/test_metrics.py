@@ -168,3 +168,4 @@ def test_vqa_table() -> None:
     assert found_QA.dtype == np.float32
     expected = [[1, 0.6, 0.6, 0], [0, 0.3, 0.9, 0], [0, 0, 0, 0], [0, 0, 0, 0]]
     np.testing.assert_allclose(found_QA, expected, atol=1e-6)
+    assert vqa_accuracy("ox", []) == 0

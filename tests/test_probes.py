@@ -76,7 +76,7 @@ def naive_retrieval(text_MD: np.ndarray, image: list[int]) -> float:
 
 
 def test_caption_retrieval_by_hand() -> None:
-    # Two images on opposite sides of the mean (5, 0); caption 3 stands alone, nearest to caption 2.
+    # About the mean (5, 0) captions 0 and 1 lie on one side, 2 and 3 on the other: 45° within, 135° across.
     text_MD = np.array([[6, 0], [6, 1], [4, 0], [4, -1]])
     assert caption_retrieval(text_MD, np.array([0, 0, 1, 1])) == 1
     assert caption_retrieval(text_MD, np.array([0, 0, 1, 2])) == 0.5
@@ -91,7 +91,7 @@ def test_the_mean_is_removed_first() -> None:
     cosine = (text_MD @ text_MD.T) / np.outer(*[np.linalg.norm(text_MD, axis=1)] * 2)
     assert cosine[0, 2] > cosine[0, 1]
     assert caption_retrieval(text_MD, np.array([0, 0, 1, 1])) == 1
-    assert caption_retrieval(text_MD + [7, -900], np.array([0, 0, 1, 1])) == 1
+    assert caption_retrieval(text_MD + np.array([7, -900]), np.array([0, 0, 1, 1])) == 1
 
 
 @settings(deadline=None, max_examples=40)

@@ -45,18 +45,19 @@ class TimmEncoder:
 
 def _local(params: ImageEncoderParams, slug: str) -> torch.nn.Module:
     folder = Path(params.weights)
-    if not (folder / "config.json").is_file():
-        raise HymaError(
-            f"params.yaml: image_encoders.{slug}.weights: no config.json in {folder}; "
-            "give a folder in the hub's layout (config.json, model.safetensors)"
-        )
+    for name in ("config.json", "model.safetensors"):
+        if not (folder / name).is_file():
+            raise HymaError(
+                f"params.yaml: image_encoders.{slug}.weights: no {name} in {folder}; "
+                "give a folder in the hub's layout (config.json, model.safetensors)"
+            )
     architecture = read_json(folder / "config.json").get("architecture")
     if architecture != params.name:
         raise HymaError(
             f"params.yaml: image_encoders.{slug}.name: {params.name!r}, but {folder}/config.json holds "
             f"{architecture!r}; make them agree"
         )
-    return timm.create_model(f"local-dir:{folder}", num_classes=0)
+    return timm.create_model(f"local-dir:{folder}", pretrained=True, num_classes=0)
 
 
 def _from_hub(params: ImageEncoderParams, slug: str) -> torch.nn.Module:

@@ -39,9 +39,7 @@ def revision() -> str:
     """The commit of the working tree, and whether it has changes; "unknown" outside git."""
     try:
         commit = _git("rev-parse", "--short=12", "HEAD")
-        changed = _git(
-            "status", "--porcelain", "--untracked-files=no", "--", "hyma", "stages", "params.yaml", "dvc.yaml"
-        )
+        changed = _git("status", "--porcelain", "--", "hyma", "stages", "zoo", "params.yaml", "dvc.yaml")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return f"{commit}{' with changes' if changed else ''}"

@@ -7,7 +7,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -
     """A markdown table; the first `left` columns are text, the others numbers."""
     align = [":--"] * left + ["--:"] * (len(header) - left)
     lines = [header, align, *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
 def points(value: float | None) -> str:
@@ -22,8 +22,8 @@ def decimal(value: float | None, digits: int = 3) -> str:
 
 def flops(value: float) -> str:
     """FLOPs with a fitting unit."""
-    for unit, size in (("P", 1e15), ("T", 1e12), ("G", 1e9), ("M", 1e6)):
-        if value >= size:
+    for unit, size in (("E", 1e18), ("P", 1e15), ("T", 1e12), ("G", 1e9), ("M", 1e6)):
+        if float(f"{value / size:.3g}") >= 1:
             return f"{value / size:.3g} {unit}FLOPs"
     return f"{value:.0f} FLOPs"
 

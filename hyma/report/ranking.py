@@ -302,7 +302,9 @@ def verdict_on(rho: float, ranking: Json) -> str:
         for method, values in ranking["overall"].items()
         if method != ranking["oracle"] and values["spearman"] is not None
     ]
-    if others and max(others) > rho:
+    if not others:
+        return ""
+    if max(others) > rho:
         return (
             f"Probing each encoder on its own orders the pairs worse (ρ = {rho:.2f}) than the best search does "
             f"(ρ = {max(others):.2f})."

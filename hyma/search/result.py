@@ -63,8 +63,13 @@ def read_record(path: Path) -> SearchResult:
 
 
 def merge(records: Iterable[SearchResult]) -> SearchResult:
-    """Join results on different pairs (grid search's, one a pair) into one: seconds and steps add up."""
+    """Join results on different pairs (grid search's, one a pair) into one: seconds and steps add up.
+
+    Histories stay with a single record only: the steps of different pairs make no common curve.
+    """
     first, *others = records
+    if not others:
+        return first
     joined = SearchResult(first.method, dict(first.scores), first.seconds, dict(first.stitches), first.steps)
     for record in others:
         joined.scores.update(record.scores)

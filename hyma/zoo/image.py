@@ -79,7 +79,8 @@ def _fit(
             for name, head in heads.items():
                 logits_BC = head(feature_BD)
                 loss = loss + functional.cross_entropy(logits_BC, targets[name][rows], ignore_index=-1)
-                correct[name] += float((logits_BC.argmax(1) == targets[name][rows]).float().mean())
+                hits = (logits_BC.argmax(1) == targets[name][rows]).sum()
+                correct[name] += float(hits / (targets[name][rows] >= 0).sum().clamp_min(1))
             optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(parameters, 1.0)

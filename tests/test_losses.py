@@ -1,0 +1,75 @@
+"""InfoNCE: held against cross-entropy along both directions, and against values worked out by hand."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional
+
+from hyma.losses import info_nce
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 9), st.integers(1, 7), st.floats(0.1, 100), st.integers(0, 999))
+def test_is_cross_entropy_in_both_directions(batch: int, width: int, scale: float, seed: int) -> None:
+    torch.manual_seed(seed)
+    image_BD = functional.normalize(torch.randn(batch, width, dtype=torch.double), dim=-1)
+    text_BD = (3 * torch.randn(batch, width, dtype=torch.double)).requires_grad_()
+    twin_BD = text_BD.detach().clone().requires_grad_()
+
+    cosine_BB = torch.stack([functional.cosine_similarity(row, image_BD, dim=-1) for row in twin_BD])
+    right = torch.arange(batch)
+    to_image = functional.cross_entropy(scale * cosine_BB, right)
+    to_text = functional.cross_entropy(scale * cosine_BB.T, right)
+    expected = (to_image + to_text) / 2
+
+    loss, accuracy = info_nce(text_BD, image_BD, scale)
+    torch.testing.assert_close(loss, expected)
+    loss.backward()
+    expected.backward()
+    torch.testing.assert_close(text_BD.grad, twin_BD.grad)
+    if width > 1:
+        hits = [int(torch.argmax(row)) == number for number, row in enumerate(cosine_BB)]
+        assert accuracy.item() == pytest.approx(sum(hits) / batch)
+
+
+@pytest.mark.parametrize(
+    ("text", "scale", "loss", "accuracy"),
+    [
+        # Logits [[ln 3, 0], [0, ln 3]]: every softmax gives its own 3/4; swapped, 1/4.
+        ([[1, 0], [0, 1]], math.log(3), math.log(4 / 3), 1),
+        ([[0, 1], [1, 0]], math.log(3), math.log(4), 0),
+        # Both texts e0. Rows: 3/4 and 1/4; columns: 1/2 and 1/2.
+        ([[1, 0], [1, 0]], math.log(3), (math.log(4 / 3) + math.log(4) + 2 * math.log(2)) / 4, 0.5),
+        # Logits ± 10,000 do not overflow.
+        ([[0, 1], [1, 0]], 1e4, 1e4, 0),
+        ([[1, 0], [0, 1]], 1e4, 0, 1),
+    ],
+)
+def test_by_hand(text: list, scale: float, loss: float, accuracy: float) -> None:
+    for length in (1.0, 7.0):  # the outputs' length plays no part
+        found = info_nce(length * torch.tensor(text, dtype=torch.float), torch.eye(2), scale)
+        assert [value.item() for value in found] == pytest.approx([loss, accuracy], abs=1e-6)
+
+
+def test_gradient_goes_to_the_text_alone() -> None:
+    torch.manual_seed(0)
+    image_BD = functional.normalize(torch.randn(5, 3), dim=-1)
+    text_BD = torch.randn(5, 3, requires_grad=True)
+    loss, accuracy = info_nce(text_BD, image_BD, 10)
+    assert not accuracy.requires_grad
+    loss.backward()
+    assert text_BD.grad is not None
+    # Only the direction matters, so that the gradient is at a right angle to every text.
+    assert (text_BD.grad * text_BD).sum(-1).abs().max() < 1e-5
+    assert text_BD.grad.norm(dim=-1).min() > 1e-3
+
+
+def test_dead_outputs_are_not_accurate() -> None:
+    """A connector that gives zeros tells nothing apart: one of five is as good as it can get."""
+    image_BD = functional.normalize(torch.randn(5, 3, generator=torch.Generator().manual_seed(0)), dim=-1)
+    loss, accuracy = info_nce(torch.zeros(5, 3), image_BD, 100)
+    assert loss.item() == pytest.approx(math.log(5))
+    assert accuracy <= 0.2

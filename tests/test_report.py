@@ -1,0 +1,383 @@
+"""The page, its pictures and the reproducibility block, from a ranking that was worked out by hand."""
+
+import os
+import platform
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.figure import Figure
+from PIL import Image
+
+from hyma.files import write_json, write_text
+from hyma.ranking import rank
+from hyma.report import environment, figures, markdown
+from hyma.report import ranking as report
+from hyma.report.ranking import Inputs, page
+from stages import report as stage
+from tests.test_ranking import FLOPS, MEAN, PAIRS, PROBES, SCORES, SECONDS, benchmark
+
+Json = dict[str, Any]
+COUNTS: Json = {"images": 30, "texts": 12, "questions": 0, "ceiling": None, "chance": 0.125}
+FEATURES: Json = {
+    "extraction": {
+        "big": {"modality": "image", "per_sample": 2e6, "samples": 500, "total": 1e9},
+        "words": {"modality": "text", "per_sample": 500, "samples": 500, "total": 2.5e5},
+    }
+}
+DATA: Json = {
+    "training": {"skipped": [], "data_hash": "0123456789abcdef" * 4},
+    "objects": {"skipped": [{"file": "raw/a.jpg", "reason": "unreadable"}] * 3, "data_hash": "f" * 64},
+}
+HISTORY = {"step": [0, 1, 2], "loss": [3.0, 2.0, 1.5]}
+STEPS = HISTORY | {"accuracy": [0.1, 0.2, 0.4], "grad_norm": [5.0, 3.0, 1.0], "lr": [0.1, 0.1, 0.1]}
+SIZE = {  # in dots: inches × 150; the heat map's height goes by its three image encoders
+    "scatter.png": (1200, 810), "pairs.png": (1200, 309), "cost.png": (1050, 660),
+    "unimodal.png": (1350, 720), "training.png": (1500, 510),
+}  # fmt: skip
+
+
+def contents(**more: list[float]) -> dict[str, Json]:
+    """Both benchmarks; one has two protocols, the other answers without the image, one for each pair."""
+    found = {name: benchmark(own | more) | COUNTS for name, own in SCORES.items()}
+    found["captions"] |= {"metric": "VQA accuracy", "questions": 77, "ceiling": 0.9}
+    del found["captions"]["protocols"]["paper"]
+    for scores in found["captions"]["protocols"]["standard"]["methods"].values():
+        for row, value in enumerate(scores.values()):
+            value["no_image"] = 0.01 * row
+    return found
+
+
+def inputs(benchmarks: dict[str, Json], costs: Json = FLOPS, seconds: dict[str, float] = SECONDS) -> Inputs:
+    ranking = rank(benchmarks, costs, seconds, PROBES)
+    return Inputs(ranking, benchmarks, costs | FEATURES, DATA, {"seed": "7", "revision": "abc"})
+
+
+@pytest.fixture(scope="module")
+def made() -> Inputs:
+    return inputs(contents())
+
+
+def with_lot() -> Inputs:
+    """A third method, cheap and wrong."""
+    lot = {"total": 2e6, "parts": {"connector forward": 2e6, "hypernetwork": 0.0}}
+    costs = {"methods": FLOPS["methods"] | {"lot": lot}}
+    return inputs(contents(lot=[0.1, 0.2, 0.3, 0.4, 0.5, 0.6]), costs, SECONDS | {"lot": 2.0})
+
+
+def tables(text: str) -> list[list[list[str]]]:
+    """Every markdown table as rows of cells, headings first; each must be well formed."""
+    found = []
+    for block in re.findall(r"(?:^\|.*\n?)+", text, re.MULTILINE):
+        rows = [re.split(r"(?<!\\)\|", line) for line in block.splitlines()]
+        assert {row[0] for row in rows} | {row[-1] for row in rows} == {""}
+        assert {len(row) for row in rows} == {len(rows[0])}, block
+        cells = [[cell.strip() for cell in row[1:-1]] for row in rows]
+        assert all(re.fullmatch(r":--|--:", cell) for cell in cells[1])
+        found.append([cells[0], *cells[2:]])
+    return found
+
+
+def test_the_answer_comes_first(made: Inputs) -> None:
+    lead, bullets = page(made).split("\n\n")[1:3]
+    assert lead == (
+        "**Stitch mid × words.** Its HYMA connector scores 58.0 points, averaged over 2 benchmarks (protocol "
+        "*standard*). The best that grid search finds among all 6 pairs is big × bert with 60.0."
+    )
+    cost, order, regret = bullets.splitlines()
+    assert cost == (
+        "- **Cost.** HYMA needed 12× fewer FLOPs (100 GFLOPs) and 1.5× more time (90.0 s) than grid search "
+        "(1.2 TFLOPs, 60.0 s)."
+    )
+    # Gains on the mean score, by HYMA's order and at best: (score - 0.15) / 0.45, in ninths.
+    gain, best = np.array([7, 8, 9, 5, 2]), np.array([9, 8, 7, 5, 2])
+    discount = 1 / np.log2(np.arange(2, 7))
+    assert f"Spearman ρ = 0.771, NDCG@5 = {gain @ discount / (best @ discount):.3f};" in order
+    assert regret == (
+        "- **Regret.** Trained by grid search, HYMA's pick would score 50.0: 10.0 points (16.7%) below the best "
+        "pair there is."
+    )
+
+
+def test_tables(made: Inputs) -> None:
+    pairs, by_benchmark, agreement, bounds, both, cost, extraction, unimodal, left_out, reproduce = tables(
+        page(made)
+    )
+    assert pairs[:2] == [
+        ["pair", "HYMA: rank", "grid search: rank", "HYMA: mean score", "grid search: mean score"],
+        ["mid × words", "1", "3", "58.0", "50.0"],
+    ]
+    order = [PAIRS[row].replace("-", " × ") for row in np.argsort(MEAN["hyma"])[::-1]]
+    assert [row[0] for row in pairs[1:]] == [row[0] for row in by_benchmark[1:]] == order
+    assert by_benchmark[2] == ["big × words", "66.0 / 60.0", "40.0 / 50.0"]
+    assert [row[:2] + row[-2:] for row in agreement[1:3] + agreement[4:]] == [
+        ["objects", "mid × words", "10.0", "12.5"],
+        ["captions", "mid × words", "20.0", "40.0"],
+        ["**on the mean score**", "mid × words", "10.0", "16.7"],
+    ]
+    assert agreement[3][:2] + agreement[3][-2:-1] == ["**mean of the above**", "", "15.0"]
+    assert agreement[4][5] == "0.771"
+    assert bounds[1:] == [
+        ["objects", "top-1 accuracy", "standard", "30", "12", "20.0 – 80.0", "12.5", "–", "–"],
+        ["captions", "VQA accuracy", "standard", "30", "77", "10.0 – 50.0", "12.5", "0.0 – 5.0", "90.0"],
+    ]
+    # Only the first benchmark has two protocols; the paper's is upside down.
+    assert both[1:] == [
+        ["objects", "standard", "mid × words", "74.0", "big × bert", "80.0"],
+        ["objects", "paper", "tiny × bert", "90.0", "tiny × bert", "80.0"],
+    ]
+    assert cost == [
+        ["", "grid search", "HYMA"],
+        ["connector forward", "300 GFLOPs", "40 GFLOPs"],
+        ["hypernetwork", "–", "60 GFLOPs"],
+        ["**FLOPs, all**", "**1.2 TFLOPs**", "**100 GFLOPs**"],
+        ["times cheaper than grid search, FLOPs", "1.0×", "12×"],
+        ["**seconds, this run**", "**60.0**", "**90.0**"],
+        ["times cheaper than grid search, seconds", "1.0×", "0.7×"],
+    ]
+    assert extraction[1:] == [
+        ["big", "image", "2 MFLOPs", "500", "1 GFLOPs"], ["words", "text", "500 FLOPs", "500", "250000 FLOPs"],
+    ]  # fmt: skip
+    assert [unimodal[row] for row in (1, 5)] == [
+        ["big", "image", "90.0", "57.5"], ["words", "text", "50.0", "43.3"],
+    ]  # fmt: skip
+    assert left_out[1:] == [["objects", "3", "raw/a.jpg", "unreadable"]]
+    assert reproduce[1:] == [
+        ["seed", "7"], ["revision", "abc"], ["protocol", "standard"],
+        ["data hash, training", "`0123456789abcdef`"], ["data hash, objects", "`ffffffffffffffff`"],
+    ]  # fmt: skip
+
+
+def test_unimodal_verdict(made: Inputs) -> None:
+    text = page(made)
+    assert "linear probe on objects, against the mean score of an encoder's pairs: ρ = 0.500\n" in text
+    assert "both sides' strength added up, against each pair's score: ρ = 0.429\n" in text
+    assert "on its own orders the pairs worse (ρ = 0.43) than the best search does (ρ = 0.77)." in text
+    assert "as well as the search does (ρ = 0.90)" in report.verdict_on(0.9, made.ranking)
+    # A search whose order says nothing has no correlation to be as good as.
+    blind = {"oracle": "grid", "overall": {"grid": {"spearman": 1.0}, "hyma": {"spearman": None}}}
+    assert "as well as" not in report.verdict_on(-0.5, blind)
+
+
+def test_any_method_has_its_place() -> None:
+    found = with_lot()
+    text = page(found)
+    assert "lot needed 600000× fewer FLOPs (2 MFLOPs) and 30× less time (2.0 s) than grid search" in text
+    assert "lot's pick would score 25.0: 35.0 points (58.3%) below" in text
+    assert "Each cell: HYMA / lot / grid search." in text
+    pairs, by_benchmark, hyma, lot, *_ = tables(text)
+    assert pairs[0][1:4] == ["HYMA: rank", "lot: rank", "grid search: rank"]
+    assert pairs[1] == ["mid × words", "1", "3", "3", "58.0", "40.0", "50.0"]
+    assert by_benchmark[1] == ["mid × words", "74.0 / 40.0 / 70.0", "42.0 / 40.0 / 30.0"]
+    assert (hyma[1][1], lot[1][1]) == ("mid × words", "tiny × words")
+    (short,) = tables(report.short(found.ranking))
+    for row, agreement, start, end in (
+        (short[2], hyma, "HYMA|mid × words|58.0|10.0", "100 GFLOPs|90.0|12× / 0.7×"),
+        (short[3], lot, "lot|tiny × words|60.0|35.0", "2 MFLOPs|2.0|600000× / 30×"),
+    ):
+        mean = agreement[3]  # pick, NDCG@1, NDCG@5, NDCG@10, ρ, …
+        assert row == [*start.split("|"), mean[5], mean[3], *end.split("|")]
+
+
+def test_one_pair_leaves_dashes_and_whole_tables() -> None:
+    one = {"toy": benchmark({"hyma": [0.4], "grid": [0.5]}) | COUNTS}
+    probes = {
+        side: PROBES[side] | {"scores": {slug: 0.5}} for side, slug in (("image", "big"), ("text", "bert"))
+    }
+    data = {"toy": {"skipped": [], "data_hash": "0" * 64}}
+    text = page(Inputs(rank(one, FLOPS, SECONDS, probes), one, FLOPS | FEATURES, data, {}))
+    assert len(tables(text)) == 9
+    assert tables(text)[2][1] == ["toy", "big × bert", *["–"] * 6, "0.0", "0.0"]
+    assert "Left out" not in text
+    assert "nan" not in text
+    assert "None" not in text
+
+
+def test_a_file_name_does_not_break_the_table() -> None:
+    skipped = [{"file": "raw/a|b.jpg", "reason": "cannot be opened"}]
+    (found,) = tables(report.left_out({"toy": {"skipped": skipped}}))
+    assert found[1][0] == "toy"
+    assert found[1][-1] == "cannot be opened"
+
+
+def test_flops_with_a_unit() -> None:
+    known = {0: "0 FLOPs", 999: "999 FLOPs", 1e6: "1 MFLOPs", 1.234e9: "1.23 GFLOPs", 2e15: "2 PFLOPs"}
+    assert {value: markdown.flops(value) for value in known} == known
+    for value in (9.999e8, 9.996e11, 1.5e18):
+        assert "e+" not in markdown.flops(value)
+
+
+def test_ratios_in_words() -> None:
+    assert [markdown.times(ratio) for ratio in (0.66, 9.94, 12.4)] == ["0.7×", "9.9×", "12×"]
+    assert markdown.cheaper(12.0, "fewer", "more") == "12× fewer"
+    assert markdown.cheaper(0.25, "fewer", "more") == "4.0× more"
+    assert (markdown.points(None), markdown.decimal(None), markdown.decimal(-0.5, 1)) == ("–", "–", "-0.5")
+
+
+def project(root: Path, made: Inputs, training: str = "pairs") -> None:
+    """What the stage reads."""
+    sets = {f"training/{training}": DATA["training"]} | {f"benchmarks/{n}": DATA["objects"] for n in SCORES}
+    contents = {f"metrics/benchmarks/{name}.json": content for name, content in made.benchmarks.items()}
+    contents |= {f"data/prepared/{place}/meta.json": meta for place, meta in sets.items()}
+    contents |= {f"models/grid/{pair}.json": {"history": HISTORY} for pair in PAIRS}
+    contents |= {"metrics/ranking.json": made.ranking, "metrics/flops.json": made.flops}
+    contents["params.yaml"] = {
+        "device": "cpu", "seed": 7, "training": {training: {}}, "benchmarks": dict.fromkeys(SCORES),
+        "image_encoders": dict.fromkeys(("big", "mid", "tiny")), "text_encoders": dict.fromkeys(("bert", "words")),
+    }  # fmt: skip
+    for place, content in contents.items():
+        write_json(root / place, content)
+    rows = zip(*STEPS.values(), strict=True)
+    write_text(
+        root / "metrics/hyma_steps.csv", "\n".join([",".join(STEPS), *(",".join(map(str, r)) for r in rows)])
+    )
+
+
+@pytest.fixture(scope="module")
+def drawn(made: Inputs, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """The reports that two runs of the stage wrote."""
+    roots = [tmp_path_factory.mktemp("project") for _ in range(2)]
+    for root in roots:
+        project(root, made)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(root)
+            outside_git(patch, root)
+            stage.main()
+    return [root / "reports" for root in roots]
+
+
+def outside_git(patch: pytest.MonkeyPatch, root: Path) -> None:
+    """Let git see nothing above `root`, nor the repository whose hook may be running this."""
+    patch.setenv("GIT_CEILING_DIRECTORIES", str(root.parent))
+    for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
+        patch.delenv(name, raising=False)
+
+
+def test_the_stage_draws_what_the_page_links(drawn: list[Path], made: Inputs) -> None:
+    text = (drawn[0] / "ranking.md").read_text(encoding="utf-8")
+    links = re.findall(r"!\[[^]]+\]\(([^)]+)\)", text)
+    assert sorted(links) == sorted(f"figures/{name}" for name in SIZE)
+    assert sorted(path.name for path in (drawn[0] / "figures").iterdir()) == sorted(SIZE)
+    for name, size in SIZE.items():
+        with Image.open(drawn[0] / "figures" / name) as picture:
+            assert (picture.format, picture.size) == ("PNG", size)
+            colours = {colour for _, colour in picture.convert("RGB").getcolors(2**24) or []}
+        assert len(colours) > 50
+        assert (tuple(bytes.fromhex(figures.COLOURS[1][1:])) in colours) == (name != "pairs.png")
+    assert tables(text)[:7] == tables(page(made))[:7]
+    facts = dict(tables(text)[-1][1:])
+    assert (facts["seed"], facts["device"], facts["revision"]) == ("7", "cpu", "unknown")
+    assert facts["python"] == platform.python_version()
+
+
+def test_two_runs_write_the_same_bytes(drawn: list[Path]) -> None:
+    one, two = ({path.name: path.read_bytes() for path in folder.rglob("*.*")} for folder in drawn)
+    assert one == two
+    assert len(one) == 6
+
+
+def test_a_training_set_named_as_a_benchmark(
+    made: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project(tmp_path, made, training="captions")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(figures, "figure", lambda path, *_: write_text(path, ""))
+    stage.main()
+    text = (tmp_path / "reports/ranking.md").read_text(encoding="utf-8")
+    assert "`0123456789abcdef`" in text  # the training set's data hash
+    assert text.count("`ffffffffffffffff`") == 2
+
+
+def canvas(monkeypatch: pytest.MonkeyPatch, draw: Any, *arguments: Any) -> Figure:
+    """What one of the pictures draws, before it is turned into dots."""
+    kept: list[Figure] = []
+
+    def figure(_: Path, width: float, height: float, fill: Any) -> None:
+        kept.append(Figure(figsize=(width, height)))
+        fill(kept[0])
+
+    monkeypatch.setattr(figures, "figure", figure)
+    draw(Path("x.png"), *arguments)
+    return kept[0]
+
+
+def dots(axes: Any) -> list[list[float]]:
+    return [dot.get_offsets()[0].tolist() for dot in axes.collections]
+
+
+def test_scatter_and_costs_show_the_numbers(made: Inputs, monkeypatch: pytest.MonkeyPatch) -> None:
+    (axes,) = canvas(monkeypatch, figures.scatter, made.ranking, "hyma").axes
+    np.testing.assert_allclose(dots(axes), 100 * np.array([MEAN["grid"], MEAN["hyma"]]).T)
+    assert axes.get_xlabel() == "grid search: mean score (points)"
+    assert axes.get_ylabel() == "HYMA: mean score (points)"
+    (axes,) = canvas(monkeypatch, figures.cost_quality, with_lot().ranking).axes
+    np.testing.assert_allclose(dots(axes), [[1.2e12, 60], [1e11, 50], [2e6, 25]])
+    notes = [text.get_text() for text in axes.texts]
+    assert notes == ["grid search\n60 s", "HYMA\n90 s", "lot\n2 s", "best pair of all"]
+    assert axes.get_xscale() == "log"
+    assert axes.lines[0].get_ydata() == pytest.approx([60, 60])
+
+
+def test_heatmap_unimodal_and_training_show_the_numbers(
+    made: Inputs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    panels = canvas(monkeypatch, figures.heatmap, made.ranking).axes
+    for axes, title, method in zip(panels, ("grid search", "HYMA"), ("grid", "hyma"), strict=True):
+        assert axes.get_title(loc="left") == title
+        assert [text.get_text() for text in axes.texts] == [f"{100 * value:.1f}" for value in MEAN[method]]
+        assert [label.get_text() for label in axes.get_xticklabels()] == ["bert", "words"]
+    assert [label.get_text() for label in panels[0].get_yticklabels()] == ["big", "mid", "tiny"]
+    image, text = canvas(monkeypatch, figures.unimodal, made.ranking).axes
+    assert (image.get_title(), text.get_title()) == ("image side: ρ = 0.50", "text side: ρ = 1.00")
+    reached = 100 * np.array(MEAN["grid"])
+    np.testing.assert_allclose(dots(image), np.stack([[90, 90, 60, 60, 70, 70], reached], 1))
+    np.testing.assert_allclose(dots(text), np.stack([[30, 50] * 3, reached], 1))
+    grid = {pair: {"history": HISTORY} for pair in PAIRS}
+    loss, accuracy, norm = canvas(monkeypatch, figures.training, STEPS, grid).axes
+    assert [np.array(line.get_ydata()).tolist() for line in loss.lines] == [HISTORY["loss"]] * 7
+    assert np.array(accuracy.lines[0].get_ydata()).tolist() == STEPS["accuracy"]
+    assert np.array(norm.lines[0].get_ydata()).tolist() == STEPS["grad_norm"]
+
+
+def git(*arguments: str) -> str:
+    command = ["git", "-c", "user.name=x", "-c", "user.email=x@example.org", "-c", "commit.gpgsign=false"]
+    return subprocess.run([*command, *arguments], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_revision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    outside_git(monkeypatch, tmp_path)
+    assert environment.revision() == "unknown"
+    git("init", "-q")
+    assert environment.revision() == "unknown"  # no commit yet
+    (tmp_path / "hyma").mkdir()
+    for name in ("hyma/code.py", "params.yaml", "notes.txt"):
+        (tmp_path / name).write_text("1\n")
+    git("add", ".")
+    git("commit", "-q", "-m", "first")
+    commit = git("rev-parse", "HEAD")[:12]
+    assert environment.revision() == commit
+    (tmp_path / "notes.txt").write_text("2\n")  # not what results depend on
+    assert environment.revision() == commit
+    for name in ("hyma/code.py", "params.yaml"):
+        (tmp_path / name).write_text("2\n")
+        assert environment.revision() == f"{commit} with changes"
+        git("checkout", "-q", "--", name)
+    monkeypatch.setenv("PATH", str(tmp_path))  # no git there
+    assert environment.revision() == "unknown"
+
+
+def test_versions_and_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = environment.versions()
+    assert found["python"] == platform.python_version()
+    assert found["torch"].split("+")[0] == torch.__version__.split("+")[0]
+    assert set(found) == {"python", *environment.PACKAGES}
+    monkeypatch.setattr(environment, "PACKAGES", ("no-such-package",))
+    assert environment.versions()["no-such-package"] == "not installed"
+    name, cores, system = environment.machine().rsplit(", ", 2)
+    assert (cores, system) == (f"{os.cpu_count()} cores", platform.system())
+    assert name

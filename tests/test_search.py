@@ -1,0 +1,414 @@
+"""The searches: data split, batches, schedule, the training loop against torch's own parts, a toy problem."""
+
+import math
+from collections import Counter
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+from torch.nn import functional
+
+from hyma import connectors, features, prepared
+from hyma.connectors import Connector, ConnectorSpec, Stitch
+from hyma.errors import HymaError
+from hyma.normalise import Normaliser
+from hyma.search import grid, hypernetwork, result
+from hyma.search.data import TrainingFeatures, load, split
+from hyma.search.params import ConnectorParams, GridParams, HymaParams
+from hyma.search.result import SearchResult
+from hyma.search.training import Normalised, contrast, pair_batches, sample_batches, train, warmup_cosine
+
+CPU = torch.device("cpu")
+CONNECTOR = ConnectorParams(kind="mlp1", hidden=32, normalise="standardise", logit_scale=20)
+GRID = GridParams(batch=60, epochs=25, lr=0.01)
+HYMA = {
+    "dense": HymaParams(decoder="dense", bm=2, batch=60, epochs=40, lr=0.005, widths=[32], code_dim=8),
+    "factorised": HymaParams(
+        decoder="factorised", bm=2, batch=60, epochs=40, lr=0.01, widths=[32], code_dim=8
+    ),
+}
+searches = pytest.mark.parametrize("method", ["grid", "dense", "factorised"])
+
+
+def toy(images: int = 400, captions: int = 1, seed: int = 0) -> TrainingFeatures:
+    """Images of 12 and 16 numbers; text `turned` is a fixed rotation of both, text `noise` of neither."""
+    rng = torch.Generator().manual_seed(seed)
+    latent_ND = torch.randn(images, 12, generator=rng)
+    rotation = torch.linalg.qr(torch.randn(20, 20, generator=rng))[0]
+    image_of_text_M = torch.arange(images).repeat_interleave(captions)
+    rows = torch.randperm(images, generator=rng)
+    return TrainingFeatures(
+        {"plain": latent_ND + 1, "wide": 3 * latent_ND @ rotation[:12, :16]},
+        {
+            "turned": latent_ND[image_of_text_M] @ rotation[:12],
+            "noise": torch.randn(images * captions, 10, generator=rng),
+        },
+        image_of_text_M,
+        train=rows[40:] * captions,
+        held_out=rows[:40] * captions,
+    )
+
+
+def run(method: str, data: TrainingFeatures, seed: int = 0, **changes: Any) -> SearchResult:
+    if method == "grid":
+        return grid.search(data, GRID.model_copy(update=changes), CONNECTOR, seed)
+    return hypernetwork.search(data, HYMA[method].model_copy(update=changes), CONNECTOR, seed)
+
+
+def trained(data: Normalised, params: Any, connector: ConnectorParams, weights: Connector) -> Any:
+    """The loop on one pair whose connector is itself the parameter."""
+    pair = ("plain", "turned")
+    return train(lambda _: [weights], list(weights.values()), [pair], 1, data, params, connector, 0, "toy")
+
+
+@searches
+def test_toy_problem(method: str) -> None:
+    found = run(method, toy())
+    chance = 5 / 40
+    for image in ("plain", "wide"):
+        assert found.scores[f"{image}-turned"] > 0.95
+        assert found.scores[f"{image}-noise"] < 3 * chance
+    # The scores are those of the connectors handed over, on held-out features that were never trained on.
+    data = toy()
+    for name, stitch in found.stitches.items():
+        image, text = name.split("-")
+        rows = data.held_out
+        text_BD, image_BD = (
+            stitch.embed_text(data.texts[text][rows]),
+            stitch.embed_image(data.images[image][rows]),
+        )
+        order = (
+            (text_BD @ image_BD.T).argsort(1, descending=True),
+            (image_BD @ text_BD.T).argsort(1, descending=True),
+        )
+        hits = [sum(number in row[:5] for number, row in enumerate(way.tolist())) / 40 for way in order]
+        assert found.scores[name] == pytest.approx(sum(hits) / 2, abs=1e-6)
+    steps = 25 * 6 * 4 if method == "grid" else 40 * 6
+    assert (found.method, found.steps) == ("grid" if method == "grid" else "hyma", steps)
+    if method != "grid":
+        assert found.history["step"] == list(range(1, 241))
+        assert set(Counter(pair for _, pair, _ in found.pair_accuracy).values()) == {240 * 2 / 4}
+        assert sum(found.history["loss"][-20:]) < sum(found.history["loss"][:20])
+
+
+@searches
+def test_seed(method: str) -> None:
+    first, again, other = (run(method, toy(100), seed, epochs=2) for seed in (1, 1, 2))
+    assert (first.scores, first.history) == (again.scores, again.history)
+    assert first.pair_accuracy == again.pair_accuracy
+    for name, stitch in first.stitches.items():
+        for key, weight in stitch.connector.items():
+            assert torch.equal(weight, again.stitches[name].connector[key])
+            assert not torch.equal(weight, other.stitches[name].connector[key])
+
+
+def test_a_pair_trains_alike_alone_and_among_others() -> None:
+    data = toy(100)
+    together = run("grid", data, epochs=2)
+    alone = grid.search(data, GRID.model_copy(update={"epochs": 2}), CONNECTOR, 0, [("wide", "noise")])
+    assert alone.scores == {"wide-noise": together.scores["wide-noise"]}
+    for key, weight in alone.stitches["wide-noise"].connector.items():
+        assert torch.equal(weight, together.stitches["wide-noise"].connector[key])
+    # What a stage writes for its one pair, and the report draws.
+    assert alone.history["step"] == [1.0, 2.0]
+    assert len(alone.history["loss"]) == 2
+
+
+@pytest.mark.parametrize(("clip", "weight_decay"), [(1e9, 0.0), (0.5, 0.3)])
+def test_training_is_what_torch_does(clip: float, weight_decay: float) -> None:
+    """Every batch is the whole set, so that its order plays no part; all else is done again by hand."""
+    data = toy(100, captions=2)
+    params = GridParams(
+        batch=60, epochs=4, lr=0.1, warmup=0.5, clip=clip, weight_decay=weight_decay, beta2=0.9
+    )
+    normalised = Normalised(data, CONNECTOR)
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(20, 32), nn.ReLU(), nn.Linear(32, 12))
+    names = ["weight0", "bias0", "weight1", "bias1"]
+    weights = {
+        name: nn.Parameter(own.detach().clone()) for name, own in zip(names, model.parameters(), strict=True)
+    }
+    history = trained(normalised, params, CONNECTOR, weights)
+
+    rows = data.train
+    text_BD, image_BD = data.texts["turned"][rows], data.images["plain"][data.image_of_text_M[rows]]
+    text_BD = (text_BD - text_BD.mean(0)) / text_BD.std(0, correction=0)
+    image_BD = functional.normalize((image_BD - image_BD.mean(0)) / image_BD.std(0, correction=0), dim=-1)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1, betas=(0.9, 0.9), weight_decay=weight_decay)
+    rates = [0.05, 0.1, 0.1, 0.05]  # two steps up, then cosines of 0 and π/2
+    losses, norms = [], []
+    for rate in rates:
+        optimizer.param_groups[0]["lr"] = rate
+        logits_BB = 20 * functional.normalize(model(text_BD), dim=-1) @ image_BD.T
+        right = torch.arange(60)
+        loss = (functional.cross_entropy(logits_BB, right) + functional.cross_entropy(logits_BB.T, right)) / 2
+        optimizer.zero_grad()
+        loss.backward()
+        norms.append(float(nn.utils.clip_grad_norm_(model.parameters(), clip)))
+        losses.append(loss.item())
+        optimizer.step()
+    columns = history.columns()
+    assert columns["lr"] == pytest.approx(rates)
+    assert columns["loss"] == pytest.approx(losses, rel=1e-4)
+    assert columns["grad_norm"] == pytest.approx(norms, rel=1e-3)
+    for name, parameter in zip(names, model.parameters(), strict=True):
+        torch.testing.assert_close(weights[name].data, parameter.data, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("clip", [0.01, 1e9])
+def test_gradient_is_clipped(clip: float) -> None:
+    weights = {"weight0": nn.Parameter(torch.randn(12, 20) / 5), "bias0": nn.Parameter(torch.zeros(12))}
+    params = GridParams(batch=60, epochs=1, clip=clip)
+    history = trained(Normalised(toy(100), CONNECTOR), params, CONNECTOR, weights)
+    measured = history.rows[-1][2]
+    assert measured > 0.1
+    left = torch.cat([own.grad.flatten() for own in weights.values() if own.grad is not None]).norm()
+    assert left.item() == pytest.approx(min(clip, measured), rel=1e-3)
+
+
+@searches
+def test_loss_that_is_not_finite(method: str) -> None:
+    with pytest.raises(HymaError, match=r"loss is not finite at step \d+; lower its lr"):
+        run(method, toy(100), lr=1e38, batch=10, clip=1e9)
+
+
+def test_gradient_that_is_not_finite() -> None:
+    """On the last step no later loss would show that the weights are lost."""
+    root = nn.Parameter(torch.zeros(12, 20))
+    weights = torch.randn(12, 20)
+    data, params = Normalised(toy(100), CONNECTOR), GridParams(batch=60, epochs=1)
+    with pytest.raises(HymaError, match="not finite"):
+        train(
+            lambda _: [{"weight0": weights + root.sqrt(), "bias0": torch.zeros(12)}],
+            [root], [("plain", "turned")], 1, data, params, CONNECTOR, 0, "toy",
+        )  # fmt: skip
+
+
+def test_more_pairs_a_step_than_pairs() -> None:
+    with pytest.raises(HymaError, match=r"params\.yaml: hyma\.bm: 5 pairs a step, .* only 4 pairs"):
+        run("dense", toy(100), bm=5)
+
+
+@pytest.mark.parametrize("dead", [0.0, math.nan])
+def test_what_tells_nothing_apart_scores_no_better_than_chance(dead: float) -> None:
+    """A dead or lost connector, or an encoder that answers every picture alike, must not come first."""
+    data = toy(100)
+    zero = {"weight0": torch.full((12, 20), dead), "bias0": torch.zeros(12)}
+    assert Normalised(data, CONNECTOR).score(("plain", "turned"), zero) <= 5 / 40
+    if not math.isnan(dead):
+        alike = replace(data, images={"plain": torch.ones(100, 12)})
+        lively = {"weight0": torch.randn(12, 20), "bias0": torch.zeros(12)}
+        assert Normalised(alike, CONNECTOR).score(("plain", "turned"), lively) <= 5 / 40
+
+
+def test_score_by_hand() -> None:
+    """Eight held-out images e0 … e7. Caption k likes image j by 8 - (j - k mod 8): its own is first."""
+    ranked_BB = torch.tensor([[8.0 - (j - k) % 8 for j in range(8)] for k in range(8)])
+    data = TrainingFeatures(
+        {"i": torch.eye(8)}, {"t": ranked_BB}, torch.arange(8), torch.arange(8), torch.arange(8)
+    )
+    l2 = CONNECTOR.model_copy(update={"normalise": "l2"})
+
+    def score(shift: int) -> float:
+        weights = {"weight0": torch.eye(8).roll(shift, 0), "bias0": torch.zeros(8)}
+        return Normalised(data, l2).score(("i", "t"), weights)
+
+    # Rolled by r > 0, 8 - r others come before the own one, in both directions.
+    assert [score(shift) for shift in range(8)] == [1, 0, 0, 0, 1, 1, 1, 1]
+
+
+@pytest.mark.parametrize("normalise", ["l2", "standardise"])
+def test_statistics_come_from_training_rows(normalise: Any) -> None:
+    data = toy(100, captions=2)
+    connector = CONNECTOR.model_copy(update={"normalise": normalise})
+    before = Normalised(data, connector)
+    images, texts = data.images["plain"].numpy().copy(), data.texts["turned"].numpy().copy()
+    data.images["plain"][data.image_of_text_M[data.held_out]] += 1e3
+    data.texts["turned"][data.held_out] += 1e3
+    after = Normalised(data, connector)
+    rows = data.train.numpy()
+    for side, slug, own in (("image", "plain", images[rows // 2]), ("text", "turned", texts[rows])):
+        old, new = getattr(before, f"{side}_normaliser")[slug], getattr(after, f"{side}_normaliser")[slug]
+        if normalise == "l2":
+            assert old.tensors() == new.tensors() == {}
+        else:
+            for name, expected in (("mean", own.mean(0)), ("std", own.std(0))):
+                np.testing.assert_allclose(old.tensors()[name], expected, atol=1e-5)
+                assert torch.equal(old.tensors()[name], new.tensors()[name])
+
+
+def test_contrast_reads_the_captions_own_images() -> None:
+    data = toy(100, captions=2)
+    normalised = Normalised(data, CONNECTOR)
+    rows = torch.tensor([7, 150, 32])  # of images 3, 75, 16
+    pairs = [("plain", "turned"), ("wide", "noise"), ("wide", "turned")]
+    weights = [
+        {"weight0": torch.randn(data.images[i].shape[1], data.texts[t].shape[1]), "bias0": torch.zeros(1)}
+        for i, t in pairs
+    ]
+    losses, accuracies = contrast(weights, pairs, rows, normalised, 3)
+    for (image, text), own, loss, accuracy in zip(pairs, weights, losses, accuracies, strict=True):
+        text_BD = functional.normalize(normalised.text[text][rows] @ own["weight0"].T, dim=-1)
+        logits_BB = 3 * text_BD @ normalised.image[image][[3, 75, 16]].T
+        right = torch.arange(3)
+        ways = functional.cross_entropy(logits_BB, right), functional.cross_entropy(logits_BB.T, right)
+        assert loss.item() == pytest.approx(sum(ways).item() / 2, rel=1e-4)
+        assert accuracy.item() == pytest.approx((logits_BB.argmax(1) == right).float().mean().item())
+
+
+@given(st.integers(1, 12), st.data())
+def test_every_pair_comes_equally_often_and_never_twice_in_a_step(count: int, data: st.DataObject) -> None:
+    bm, seed = data.draw(st.integers(1, count)), data.draw(st.integers(0, 99))
+    steps = list(islice(pair_batches(count, bm, torch.Generator().manual_seed(seed)), 2 * count))
+    times = np.zeros(count, int)
+    for step in steps:
+        assert len(step) == bm == len(set(step.tolist()))
+        times[step.numpy()] += 1
+        assert times.max() - times.min() <= 1
+    assert (times == 2 * bm).all()
+    again = islice(pair_batches(count, bm, torch.Generator().manual_seed(seed)), 2 * count)
+    assert all(torch.equal(one, other) for one, other in zip(steps, again, strict=True))
+
+
+@given(st.integers(1, 50), st.integers(1, 60), st.integers(1, 3))
+def test_sample_batches(count: int, batch: int, epochs: int) -> None:
+    batches = list(sample_batches(count, batch, epochs, torch.Generator().manual_seed(0)))
+    size = min(batch, count)
+    per_epoch = count // size
+    assert [len(rows) for rows in batches] == [size] * (epochs * per_epoch)
+    for epoch in range(epochs):
+        rows = torch.cat(batches[epoch * per_epoch : (epoch + 1) * per_epoch]).tolist()
+        assert len(set(rows)) == len(rows) == per_epoch * size
+        assert set(rows) <= set(range(count))
+
+
+def test_epochs_are_shuffled_anew() -> None:
+    first, second = sample_batches(100, 100, 2, torch.Generator().manual_seed(0))
+    assert first.tolist() != second.tolist() != list(range(100)) != first.tolist()
+
+
+def test_warmup_cosine_by_hand() -> None:
+    half = math.sqrt(0.5)
+    # Two steps up, then (1 + cos(kπ/8))/2 for k = 0 … 7; a rate of 0 would come after the last step.
+    factor = warmup_cosine(10, 0.2)
+    assert [factor(step) for step in (0, 1, 2, 4, 6, 8)] == pytest.approx(
+        [0.5, 1, 1, (1 + half) / 2, 0.5, (1 - half) / 2]
+    )
+    assert factor(10) == pytest.approx(0)
+    assert all(factor(step) > factor(step + 1) > 0 for step in range(2, 9))
+    assert [warmup_cosine(4, 1)(step) for step in range(4)] == [0.25, 0.5, 0.75, 1]
+    assert [warmup_cosine(3, 0)(step) for step in range(3)] == pytest.approx([1, 1, 0.5])
+    assert warmup_cosine(1, 0.1)(0) == 1
+
+
+@given(st.lists(st.integers(1, 3), min_size=20, max_size=80), st.floats(0.3, 0.49), st.integers(0, 9))
+def test_split(captions: list[int], holdout: float, seed: int) -> None:
+    image_of_text_M = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(captions)), captions))
+    train_rows, held_out = split(image_of_text_M, holdout, seed)
+    out_images = image_of_text_M[held_out].tolist()
+    assert len(out_images) == len(set(out_images)) == round(len(captions) * holdout)
+    image = image_of_text_M.tolist()
+    assert held_out.tolist() == sorted(image.index(number) for number in out_images)
+    assert train_rows.tolist() == [row for row, number in enumerate(image) if number not in out_images]
+    again = split(image_of_text_M, holdout, seed)
+    assert (again[0].tolist(), again[1].tolist()) == (train_rows.tolist(), held_out.tolist())
+
+
+def test_split_at_the_edges() -> None:
+    rows = np.arange(30_000)
+    train_rows, held_out = split(rows, 0.05, 0)
+    assert (len(train_rows), len(held_out)) == (29_000, 1000)
+    assert split(rows, 0.05, 1)[1].tolist() != held_out.tolist()
+    for few in (1, 5, 25):
+        with pytest.raises(HymaError, match=r"params\.yaml: connector\.holdout: 0\.05 of \d+ images"):
+            split(np.arange(few), 0.05, 0)
+
+
+def test_split_refuses_what_cannot_tell_pairs_apart() -> None:
+    """Recall@5 among five images or fewer is 1 whatever the connector."""
+    with pytest.raises(HymaError, match=r"connector\.holdout"):
+        split(np.arange(50), 0.1, 0)
+
+
+def test_split_of_images_without_captions() -> None:
+    """Images whose captions were left out as empty are not there to be held out."""
+    for seed in range(5):
+        captioned = np.sort(np.random.default_rng(99 - seed).permutation(200)[:50])
+        assert len(split(captioned, 0.2, seed)[1]) == 10
+
+
+def test_load(tmp_path: Path) -> None:
+    texts = [{"id": f"t{row}", "text": "x", "image": row % 40, "protocol": "both"} for row in range(80)]
+    pictures = [{"id": f"i{row}", "protocol": "both"} for row in range(40)]
+    rng = np.random.default_rng(0)
+    values = {"vit": rng.normal(size=(40, 3)).astype("f4"), "bert": rng.normal(size=(80, 5)).astype("f4")}
+
+    def build(rows: list[dict[str, Any]], name: str) -> Path:
+        tables = prepared.table(pictures, prepared.IMAGES), prepared.table(rows, prepared.TEXTS)
+        data = prepared.Prepared(prepared.Meta("pairs", "llava"), *tables, prepared.QUESTIONS.empty_table())
+        prepared.write(tmp_path / name, data, "hash")
+        for slug, items in (("vit", pictures), ("bert", rows)):
+            info = features.FeatureInfo("e", data.meta.data_hash, values[slug].shape[1], 0)
+            ids = [item["id"] for item in items]
+            chunks = [(ids[:30], values[slug][:30]), (ids[30:], values[slug][30:])]
+            features.write(tmp_path / "features" / slug / f"{name}.arrow", info, chunks)
+        return tmp_path / name
+
+    connector = ConnectorParams(holdout=0.25)
+    found = load(build(texts, "good"), tmp_path / "features", ["vit"], ["bert"], connector, 3, CPU)
+    assert found.pairs == [("vit", "bert")]
+    np.testing.assert_array_equal(found.images["vit"], values["vit"])
+    np.testing.assert_array_equal(found.texts["bert"], values["bert"])
+    assert found.image_of_text_M.tolist() == [row % 40 for row in range(80)]
+    expected = split(found.image_of_text_M.numpy(), 0.25, 3)
+    assert (found.train.tolist(), found.held_out.tolist()) == (expected[0].tolist(), expected[1].tolist())
+    assert found.spec(("vit", "bert"), connector) == ConnectorSpec("mlp1", 5, 3, 1024)
+    prepared.write(tmp_path / "good", replace(prepared.read(tmp_path / "good")), "other pictures")
+    with pytest.raises(HymaError, match=r"vit.good\.arrow: data_hash"):
+        load(tmp_path / "good", tmp_path / "features", ["vit"], ["bert"], connector, 3, CPU)
+    unpaired = build([row | {"image": None} for row in texts], "classes")
+    with pytest.raises(HymaError, match="training"):  # a classification set has no captions to train on
+        load(unpaired, tmp_path / "features", ["vit"], ["bert"], connector, 3, CPU)
+
+
+def answer(pair: str, seconds: float, seed: int = 0) -> SearchResult:
+    spec, l2 = ConnectorSpec("linear", 3, 2), Normaliser("l2")
+    weights = connectors.initialise(spec, torch.Generator().manual_seed(seed))
+    history = {"step": [1.0, 2.0], "loss": [0.1 + seconds, 0.2]}
+    stitch = Stitch(spec, weights, l2, l2)
+    return SearchResult("grid", {pair: seconds / 10}, seconds, {pair: stitch}, 2, history, [(1, pair, 0.5)])
+
+
+def test_save_and_load(tmp_path: Path) -> None:
+    first, second = answer("vit-bert", 1.5), answer("vit-mini", 2.5, seed=1)
+    result.save(first, tmp_path, "a")
+    result.save(second, tmp_path, "b")
+    assert result.read_record(tmp_path / "a.json") == replace(first, stitches={}, pair_accuracy=[])
+    files = [tmp_path / "a.safetensors", tmp_path / "b.safetensors"]
+    stitches = result.load_stitches(iter(files), ["vit-mini", "vit-bert"])
+    assert list(stitches) == ["vit-mini", "vit-bert"]
+    for own in (first, second):
+        for pair, stitch in own.stitches.items():
+            for name, weight in stitch.connector.items():
+                assert torch.equal(stitches[pair].connector[name], weight)
+    with pytest.raises(HymaError, match=r"no connector for pair res-bert \(2 missing\)"):
+        result.load_stitches(files, ["vit-bert", "res-bert", "res-mini"])
+    result.save(replace(first, stitches={}), tmp_path / "scores")
+    assert [file.name for file in (tmp_path / "scores").iterdir()] == ["result.json"]
+
+
+def test_merge() -> None:
+    first, second = answer("vit-bert", 1.5), answer("vit-mini", 2.5)
+    joined = result.merge(iter([first, second]))
+    assert (joined.method, joined.steps, joined.seconds) == ("grid", 4, 4.0)
+    assert joined.scores == {"vit-bert": 0.15, "vit-mini": 0.25}
+    assert list(joined.stitches) == ["vit-bert", "vit-mini"]
+    assert list(first.scores) == ["vit-bert"]  # the parts stay as they were
+    assert result.merge([first]) == first
