@@ -100,13 +100,22 @@ def test_toy_problem(method: str) -> None:
 
 @searches
 def test_seed(method: str) -> None:
-    first, again, other = (run(method, toy(100), seed, epochs=2) for seed in (1, 1, 2))
-    assert (first.scores, first.history) == (again.scores, again.history)
-    assert first.pair_accuracy == again.pair_accuracy
+    state = torch.get_rng_state()
+    first, other, again = (run(method, toy(100), seed, epochs=2) for seed in (1, 2, 1))
+    assert torch.equal(state, torch.get_rng_state())
+    torch.rand(1)  # nor does it draw from the generator that all share
+    third = run(method, toy(100), 1, epochs=2)
+    for same in (again, third):
+        assert (first.scores, first.history) == (same.scores, same.history)
+        assert first.pair_accuracy == same.pair_accuracy
     for name, stitch in first.stitches.items():
         for key, weight in stitch.connector.items():
             assert torch.equal(weight, again.stitches[name].connector[key])
+            assert torch.equal(weight, third.stitches[name].connector[key])
             assert not torch.equal(weight, other.stitches[name].connector[key])
+    # The seed is that of the weights to start from, too.
+    still = [run(method, toy(100), seed, epochs=1, lr=1e-12).stitches["plain-turned"] for seed in (1, 2)]
+    assert (still[0].connector["weight0"] - still[1].connector["weight0"]).abs().max() > 0.01
 
 
 def test_a_pair_trains_alike_alone_and_among_others() -> None:
@@ -116,6 +125,11 @@ def test_a_pair_trains_alike_alone_and_among_others() -> None:
     assert alone.scores == {"wide-noise": together.scores["wide-noise"]}
     for key, weight in alone.stitches["wide-noise"].connector.items():
         assert torch.equal(weight, together.stitches["wide-noise"].connector[key])
+    # Its seed is its own: the same features under another name start elsewhere.
+    twins = replace(data, images={"a": data.images["plain"], "b": data.images["plain"]})
+    found = run("grid", twins, epochs=1, lr=1e-12).stitches
+    weights = [found[f"{image}-turned"].connector["weight0"] for image in "ab"]
+    assert (weights[0] - weights[1]).abs().max() > 0.01
     # What a stage writes for its one pair, and the report draws.
     assert alone.history["step"] == [1.0, 2.0]
     assert len(alone.history["loss"]) == 2
@@ -160,6 +174,21 @@ def test_training_is_what_torch_does(clip: float, weight_decay: float) -> None:
     assert columns["grad_norm"] == pytest.approx(norms, rel=1e-3)
     for name, parameter in zip(names, model.parameters(), strict=True):
         torch.testing.assert_close(weights[name].data, parameter.data, rtol=1e-4, atol=1e-4)
+
+
+def test_a_step_is_the_mean_of_its_pairs() -> None:
+    data = Normalised(toy(100), CONNECTOR)
+    pairs = [("plain", "turned"), ("plain", "noise")]
+    weights = [nn.Parameter(torch.randn(12, width)) for width in (20, 10)]
+    start = [{"weight0": weight.detach().clone(), "bias0": torch.zeros(12)} for weight in weights]
+    history = train(
+        lambda chosen: [{"weight0": weights[int(k)], "bias0": torch.zeros(12)} for k in chosen],
+        weights, pairs, 2, data, GridParams(batch=60, epochs=1), CONNECTOR, 0, "toy",
+    )  # fmt: skip
+    losses, accuracies = contrast(start, pairs, data.features.train, data, CONNECTOR.logit_scale)
+    assert history.rows[0][:2] == pytest.approx((losses.mean().item(), accuracies.mean().item()), rel=1e-4)
+    expected = {"-".join(pair): own.item() for pair, own in zip(pairs, accuracies, strict=True)}
+    assert {pair: own for _, pair, own in history.pair_accuracy} == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("clip", [0.01, 1e9])
@@ -211,9 +240,10 @@ def test_what_tells_nothing_apart_scores_no_better_than_chance(dead: float) -> N
 def test_score_by_hand() -> None:
     """Eight held-out images e0 … e7. Caption k likes image j by 8 - (j - k mod 8): its own is first."""
     ranked_BB = torch.tensor([[8.0 - (j - k) % 8 for j in range(8)] for k in range(8)])
-    data = TrainingFeatures(
-        {"i": torch.eye(8)}, {"t": ranked_BB}, torch.arange(8), torch.arange(8), torch.arange(8)
-    )
+    image_of_text_M = torch.arange(8).repeat_interleave(2)  # a second caption each, that is of no account
+    text_MD = torch.stack([ranked_BB, torch.randn(8, 8)], 1).flatten(0, 1)
+    rows = torch.arange(0, 16, 2)
+    data = TrainingFeatures({"i": torch.eye(8)}, {"t": text_MD}, image_of_text_M, rows, rows)
     l2 = CONNECTOR.model_copy(update={"normalise": "l2"})
 
     def score(shift: int) -> float:

@@ -412,6 +412,16 @@ def test_captions_say_what_the_picture_shows(place: str) -> None:
         assert max(abs(red[1 - axis]), abs(yellow[1 - axis])) < 5
 
 
+def test_two_things_are_opposite_each_other() -> None:
+    pairs = [random_scene(generator(0, "two", index), True, two=1.0).items for index in range(200)]
+    assert {(first.place, second.place) for first, second in pairs} == set(OPPOSITE.items())
+    upright = [first.place in ("top", "bottom") for first, _ in pairs if first.kind == "sign"]
+    assert all(upright)
+    assert len(upright) >= 10
+    single = [random_scene(generator(0, "one", index), True, two=0.0).items for index in range(200)]
+    assert {len(items) for items in single} == {1}
+
+
 def test_a_sign_said_to_be_on_one_side_is_there() -> None:
     places = set()
     for index in range(400):

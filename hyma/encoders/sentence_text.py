@@ -39,7 +39,7 @@ class SentenceEncoder:
                 f"{place}.name: {params.name!r} cannot be loaded ({reason}); "
                 "connect to the hub once, or point `weights` to a local folder"
             ) from None
-        self.model.eval().requires_grad_(False)
+        self.model.float().eval().requires_grad_(False)
         self.dim = int(self.model.encode(["a"], show_progress_bar=False).shape[1])
         digest = _digest(folder) if folder else ""
         self.identity = f"sentence-transformers|{params.name}|{params.revision}|{digest}"

@@ -93,14 +93,15 @@ def random_scene(
         )
     else:
         size = pick(rng, ("small", "large", "large"))
-        place = pick(rng, ("middle", "left", "right", "top", "bottom")) if size == "small" else "middle"
+        sideways = () if main.kind == "sign" else ("left", "right")
+        place = pick(rng, ("middle", "top", "bottom", *sideways)) if size == "small" else "middle"
         items = (replace(main, size=size, place=place),)
     return Scene(items, pick(rng, TEXTURES), pick(rng, list(GROUNDS)), evaluation)
 
 
 def article(phrase: str) -> str:
-    """The phrase with a or an before it; plural names take none."""
-    if phrase.split()[-1] in ("scissors", "swords", "scales", "notes") and " sign" not in phrase:
+    """The phrase with a or an before it; plural names take neither."""
+    if phrase.split()[-1] in ("scissors", "shears", "swords", "scales", "notes", "tools"):
         return f"some {phrase}"
     return f"an {phrase}" if phrase[0] in "aeiou" else f"a {phrase}"
 
@@ -109,8 +110,9 @@ def phrase(rng: np.random.Generator, item: Item, sized: bool) -> str:
     """Name an item in a few words, now and then by its synonym."""
     size = f"{item.size} " if sized else ""
     if item.kind == "sign":
+        # A sign is as wide as the picture, large or small.
         return article(
-            f"{size}{item.colour} sign {pick(rng, ('that says', 'with the word', 'saying'))} {item.name}"
+            f"{item.colour} sign {pick(rng, ('that says', 'with the word', 'saying'))} {item.name}"
         )
     if item.kind == "digit":
         return article(f"{size}{item.colour} {pick(rng, ('handwritten', 'number', 'digit'))} {item.name}")
@@ -147,11 +149,13 @@ def flickr_caption(rng: np.random.Generator, scene: Scene) -> str:
     ground = article(ground)
     if len(names) == 2:
         text = pick(
-            rng, ("{0} stands beside {1} , before {2}", "{1} and {0} share {2}", "next to {1} , we see {0}")
+            rng,
+            ("{0} can be seen beside {1} , before {2}", "{1} and {0} share {2}", "next to {1} , we see {0}"),
         )
     else:
         text = pick(
-            rng, ("{0} stands before {2}", "someone has drawn {0} on {2}", "at the {3} , {0} can be seen")
+            rng,
+            ("{0} can be seen before {2}", "someone has drawn {0} on {2}", "at the {3} , {0} can be seen"),
         )
     sentence = text.format(names[0], names[-1], ground, scene.items[0].place)
     return f"{sentence[0].upper()}{sentence[1:]} ."

@@ -39,7 +39,7 @@ SYMBOLS = [
     Thing(0x2669, "quarter note", "crotchet", "music", "making music", "concert hall"),
     Thing(0x2692, "hammer and pick", "mining tools", "tool", "mining", "mine"),
     Thing(0x2693, "anchor", "ship anchor", "vehicle", "mooring", "harbour"),
-    Thing(0x2694, "crossed swords", "two blades", "weapon", "fighting", "castle"),
+    Thing(0x2694, "crossed swords", "pair of blades", "weapon", "fighting", "castle"),
     Thing(0x2696, "scales", "balance", "tool", "weighing", "court"),
     Thing(0x2697, "alembic", "still", "science", "distilling", "laboratory"),
     Thing(0x269B, "atom", "atom model", "science", "physics", "laboratory"),
@@ -65,7 +65,7 @@ SYMBOLS = [
     Thing(0x26B1, "urn", "ash vase", "grave", "burying", "cemetery"),
 ]
 HELD_OUT = {"comet", "pawn", "club", "quarter note", "pen nib", "biohazard sign", "ankh", "urn"}
-"""Objects that occur only in evaluation."""
+"""Objects that are pictured and captioned in evaluation only."""
 NOT_IN_IMAGENET = {
     "saturn sign", "die", "radiation sign", "alembic", "lightning bolt", "cross", "queen", "heart",
 }  # fmt: skip

@@ -28,18 +28,22 @@ def train(labels: Path, out: Path, params: ZooImageParams, seed: int) -> dict[st
     Raises:
         HymaError: if timm does not know the architecture.
     """
+    place = f"params.yaml: zoo.image.{out.name}"
     if not timm.is_model(params.arch):
-        raise HymaError(f"params.yaml: zoo.image.{out.name}.arch: timm has no model {params.arch!r}")
+        raise HymaError(f"{place}.arch: timm has no model {params.arch!r}")
     torch.use_deterministic_algorithms(True, warn_only=True)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = timm.create_model(params.arch, num_classes=0, **params.model_args)
+        try:
+            model = timm.create_model(params.arch, num_classes=0, **params.model_args)
+        except (TypeError, ValueError, AssertionError) as error:
+            raise HymaError(f"{place}.model_args: {params.arch} does not take them ({error})") from None
         pixels_N3HW, targets = _load(labels, params)
         heads = nn.ModuleDict()
         with torch.no_grad():
             width = model.eval()(pixels_N3HW[:2]).shape[1]
         for name, target_N in targets.items():
-            heads[name] = nn.Linear(width, int(target_N.max()) + 1)
+            heads[name] = nn.Linear(width, max(1, int(target_N.max()) + 1))
         accuracy = _fit(model, heads, pixels_N3HW, targets, params)
     _save(model, out, params)
     return accuracy
@@ -65,28 +69,29 @@ def _fit(
 ) -> dict[str, float]:
     parameters = [*model.parameters(), *heads.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=params.lr, weight_decay=0.02, fused=True)
-    steps = max(1, params.epochs * (len(pixels_N3HW) // BATCH))
+    size = min(BATCH, len(pixels_N3HW))
+    steps = max(1, params.epochs * (len(pixels_N3HW) // size))
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, params.lr, total_steps=steps + 1)
     accuracy: dict[str, float] = {}
     for _ in tqdm(range(params.epochs), desc=params.arch, unit="epoch", disable=None):
         model.train()
-        correct = dict.fromkeys(heads, 0.0)
+        correct, labelled = dict.fromkeys(heads, 0), dict.fromkeys(heads, 0)
         order = torch.randperm(len(pixels_N3HW))
-        batches = order[: len(order) - len(order) % BATCH].split(BATCH)
+        batches = order[: len(order) - len(order) % size].split(size)
         for rows in batches:
             feature_BD = model(_augment(pixels_N3HW[rows]))
             loss = torch.zeros(())
             for name, head in heads.items():
                 logits_BC = head(feature_BD)
                 loss = loss + functional.cross_entropy(logits_BC, targets[name][rows], ignore_index=-1)
-                hits = (logits_BC.argmax(1) == targets[name][rows]).sum()
-                correct[name] += float(hits / (targets[name][rows] >= 0).sum().clamp_min(1))
+                correct[name] += int((logits_BC.argmax(1) == targets[name][rows]).sum())
+                labelled[name] += int((targets[name][rows] >= 0).sum())
             optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(parameters, 1.0)
             optimizer.step()
             schedule.step()
-        accuracy = {name: value / max(1, len(batches)) for name, value in correct.items()}
+        accuracy = {name: hits / max(1, labelled[name]) for name, hits in correct.items()}
     return accuracy
 
 

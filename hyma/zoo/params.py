@@ -2,10 +2,12 @@
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from hyma.params import Section
 
+HEADS = 4
+"""Attention heads of the small transformer."""
 Label = Literal["object", "colour", "coarse", "word"]
 
 
@@ -27,6 +29,12 @@ class ZooTextParams(Section):
     dim: int = Field(ge=8, le=1024, description="width of its features")
     epochs: int = Field(ge=0)
     lr: float = Field(2e-3, gt=0)
+
+    @model_validator(mode="after")
+    def _whole_heads(self) -> "ZooTextParams":
+        if self.kind == "transformer" and self.dim % HEADS:
+            raise ValueError(f"dim: {self.dim} should be a multiple of the transformer's {HEADS} heads")
+        return self
 
 
 class ZooParams(Section):

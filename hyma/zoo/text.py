@@ -21,7 +21,7 @@ from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from hyma.files import atomic
 from hyma.losses import info_nce
-from hyma.zoo.params import ZooTextParams
+from hyma.zoo.params import HEADS, ZooTextParams
 
 BATCH = 256
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
@@ -77,7 +77,7 @@ def _transformer(tokenizer: Tokenizer, params: ZooTextParams, scratch: Path) -> 
         vocab_size=tokenizer.get_vocab_size(),
         hidden_size=params.dim,
         num_hidden_layers=2,
-        num_attention_heads=4,
+        num_attention_heads=HEADS,
         intermediate_size=2 * params.dim,
         max_position_embeddings=64,
     )
@@ -100,11 +100,12 @@ def _fit(
     optimizer = torch.optim.AdamW(model.parameters(), lr=params.lr, weight_decay=0.01)
     accuracy = 0.0
     model.train()
+    size = min(BATCH, len(groups))
     for _ in tqdm(range(params.epochs), desc=params.kind, unit="epoch", disable=None):
         order = rng.permutation(len(groups))
         accuracies = []
-        for start in range(0, len(order) - BATCH + 1, BATCH):
-            sides = [rng.choice(groups[row], 2, replace=False) for row in order[start : start + BATCH]]
+        for start in range(0, len(order) - size + 1, size):
+            sides = [rng.choice(groups[row], 2, replace=False) for row in order[start : start + size]]
             left_BD, right_BD = (_embed(model, [str(pair[side]) for pair in sides]) for side in (0, 1))
             loss, step_accuracy = info_nce(left_BD, functional.normalize(right_BD, dim=-1), 20.0)
             optimizer.zero_grad()
