@@ -22,8 +22,10 @@ def atomic(path: Path) -> Iterator[Path]:
     remove(temporary)
     try:
         yield temporary
-        remove(path)
-        temporary.rename(path)
+        if temporary.is_dir() or path.is_dir():
+            temporary.lstat()  # a caller that made nothing loses nothing
+            remove(path)
+        temporary.replace(path)
     finally:
         remove(temporary)
 

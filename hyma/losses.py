@@ -22,5 +22,6 @@ def info_nce(text_BD: Tensor, image_BD: Tensor, scale: float) -> tuple[Tensor, T
     matching = logits_BB.diagonal()
     loss = (torch.logsumexp(logits_BB, 1) + torch.logsumexp(logits_BB, 0)).mean() / 2 - matching.mean()
     with torch.no_grad():
-        accuracy = (matching >= logits_BB.amax(1)).float().mean()
+        own_B = torch.arange(len(logits_BB), device=logits_BB.device)
+        accuracy = (logits_BB.argmax(1) == own_B).float().mean()
     return loss, accuracy

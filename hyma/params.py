@@ -69,7 +69,7 @@ def validate(value: Any, model: type[T], file: Path = FILE, key: str = "") -> T:
 def _parse(resolved: str, file: Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(Path(resolved).read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, IsADirectoryError):
         raise HymaError(f"{file}: file not found; run from the project's root") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise HymaError(f"{file}: not valid YAML: {' '.join(str(error).split())}") from None
@@ -88,7 +88,8 @@ def _lookup(key: str, file: Path) -> Any:
 
 
 def _suggest(name: str, known: Any) -> str:
-    close = get_close_matches(name, [str(entry) for entry in known], n=1) if known else []
+    entries = [str(entry) for entry in known] if isinstance(known, dict | list) else []
+    close = get_close_matches(name, entries, n=1)
     return f"; did you mean '{close[0]}'?" if close else ""
 
 
