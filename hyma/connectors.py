@@ -21,6 +21,7 @@ from hyma.files import atomic
 from hyma.kinds import ConnectorKind
 from hyma.normalise import Normaliser
 
+KEY = "hyma"
 Connector = dict[str, Tensor]
 """Weights ``weight0`` [out, in], ``bias0`` [out], ``weight1`` … of a connector, in order."""
 
@@ -92,7 +93,8 @@ def save(path: Path, stitches: dict[str, Stitch]) -> None:
                 tensors[f"{slug}/{name}"] = tensor.cpu().contiguous().clone()
     specs = {pair: asdict(stitch.spec) for pair, stitch in stitches.items()}
     kind = next(iter(stitches.values())).image_normaliser.kind
-    metadata = {"specs": json.dumps(specs, sort_keys=True), "normalise": kind}
+    # One key: safetensors writes several in any order, and equal connectors should give equal bytes.
+    metadata = {KEY: json.dumps({"specs": specs, "normalise": kind}, sort_keys=True)}
     with atomic(path) as temporary:
         save_file(dict(sorted(tensors.items())), temporary, metadata=metadata)
 
@@ -106,15 +108,17 @@ def load(path: Path) -> dict[str, Stitch]:
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            metadata = file.metadata()
+            metadata = json.loads((file.metadata() or {})[KEY])
     except (OSError, SafetensorError) as error:
         raise HymaError(f"{path}: connectors cannot be read ({error}); run `dvc repro` again") from None
+    except KeyError:
+        raise HymaError(f"{path}: not a file of connectors; run `dvc repro` again") from None
 
     def normaliser(slug: str) -> Normaliser:
         return Normaliser(metadata["normalise"], tensors.get(f"{slug}/mean"), tensors.get(f"{slug}/std"))
 
     stitches = {}
-    for pair, spec in json.loads(metadata["specs"]).items():
+    for pair, spec in metadata["specs"].items():
         image, text = pair.split("-")
         weights = {
             name.removeprefix(f"{pair}/"): tensor

@@ -38,6 +38,10 @@ class Experiment(Section):
         both = self.image_encoders.keys() & self.text_encoders.keys()
         if both:
             raise ValueError(f"text_encoders.{min(both)}: an image encoder has this slug too; rename one")
+        for name in self.zoo.image.keys() & self.zoo.text.keys():
+            raise ValueError(
+                f"zoo.text.{name}: zoo.image has this name too, and both write zoo/{name}; rename one"
+            )
         pairs = len(self.image_encoders) * len(self.text_encoders)
         if self.hyma.bm > pairs:
             raise ValueError(

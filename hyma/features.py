@@ -86,7 +86,7 @@ class Features:
         Raises:
             HymaError: if a value is NaN or infinite.
         """
-        parts = list(self.chunks())
+        parts = list(self.chunks()) or [np.empty((0, self.info.dim), np.float32)]
         feature_ND = parts[0] if len(parts) == 1 else np.concatenate(parts)
         finite = np.isfinite(feature_ND).all(axis=1)
         if not finite.all():

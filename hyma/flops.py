@@ -17,7 +17,7 @@ from hyma.connectors import Connector, ConnectorSpec, forward, initialise
 from hyma.hypernetwork import FactorisedHypernetwork, Hypernetwork, PairName
 
 ADAMW_PER_PARAMETER = 14
-"""AdamW's elementwise operations a parameter and step: decay 2, moments 6, bias correction 2, update 4."""
+"""AdamW's elementwise operations a parameter and step: decay 1, moments 7, root with bias correction 3, update 3."""
 PARTS = ("connector forward", "connector backward", "InfoNCE", "hypernetwork", "optimizer")
 Parts = dict[str, float]
 
@@ -140,8 +140,8 @@ def _updated(network: Hypernetwork, specs: dict[PairName, ConnectorSpec], bm: in
         return total
     factors = [
         (module, sum(side in pair for pair in specs) / len(specs))
-        for group in (network.image_factor, network.text_factor)
-        for side, module in group.items()
+        for sides, group in ((network.images, network.image_factor), (network.texts, network.text_factor))
+        for side, module in zip(sides, group, strict=True)
     ]
     idle = sum((1 - min(1.0, share * bm)) * _size(module) for module, share in factors)
     return round(total - idle)

@@ -87,13 +87,11 @@ class FactorisedHypernetwork(nn.Module):
         self.names = list(specs)
         spec = next(iter(specs.values()))
         self.kind, hidden = spec.kind, spec.hidden
-        self.text_factor = nn.ModuleDict()
-        self.image_factor = nn.ModuleDict()
-        for (image, text), shape in specs.items():
-            if text not in self.text_factor:
-                self.text_factor[text] = nn.Linear(shape.d_text, hidden)
-            if image not in self.image_factor:
-                self.image_factor[image] = nn.Linear(hidden, shape.d_image)
+        d_image = {image: shape.d_image for (image, _), shape in specs.items()}
+        d_text = {text: shape.d_text for (_, text), shape in specs.items()}
+        self.images, self.texts = list(d_image), list(d_text)
+        self.text_factor = nn.ModuleList(nn.Linear(width, hidden) for width in d_text.values())
+        self.image_factor = nn.ModuleList(nn.Linear(hidden, width) for width in d_image.values())
         modulated = 2 if self.kind == "mlp2" else 1
         self.middle = nn.Linear(hidden, hidden) if self.kind == "mlp2" else None
         self.codes = Codes(len(specs), modulated, code_dim, widths)
@@ -111,8 +109,8 @@ class FactorisedHypernetwork(nn.Module):
         ]
 
     def _connector(self, pair: PairName, scale_LH: Tensor, shift_LH: Tensor) -> Connector:
-        first = cast(nn.Linear, self.text_factor[pair[1]])
-        last = cast(nn.Linear, self.image_factor[pair[0]])
+        first = cast(nn.Linear, self.text_factor[self.texts.index(pair[1])])
+        last = cast(nn.Linear, self.image_factor[self.images.index(pair[0])])
         weight, bias = scale_LH[0, :, None] * first.weight, scale_LH[0] * first.bias + shift_LH[0]
         if self.kind == "linear":
             return {"weight0": last.weight @ weight, "bias0": last(bias[None])[0]}

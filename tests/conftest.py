@@ -3,8 +3,11 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests import project
+
+torch.set_num_threads(1)  # tests are small: threads cost more than they give, above all on a busy machine
 
 
 @pytest.fixture(scope="session")

@@ -204,7 +204,7 @@ def test_gradient_is_clipped(clip: float) -> None:
 
 @searches
 def test_loss_that_is_not_finite(method: str) -> None:
-    with pytest.raises(HymaError, match=r"loss is not finite at step \d+; lower its lr"):
+    with pytest.raises(HymaError, match=r"loss or gradient is not finite at step \d+; lower its lr"):
         run(method, toy(100), lr=1e38, batch=10, clip=1e9)
 
 

@@ -44,5 +44,9 @@ def _traceable(encoder: Any) -> tuple[torch.nn.Module, tuple[torch.Tensor, ...]]
         if hasattr(encoder.model, "preprocess")
         else encoder.model.tokenize([caption])
     )
-    tensors = {name: value for name, value in tokens.items() if isinstance(value, torch.Tensor)}
+    tensors = {
+        name: value.to(encoder.model.device)
+        for name, value in tokens.items()
+        if isinstance(value, torch.Tensor)
+    }
     return _TextForward(encoder.model, list(tensors)), tuple(tensors.values())

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from sentence_transformers import SentenceTransformer
 
 from hyma.encoders.params import HUB, TextEncoderParams
@@ -15,6 +16,8 @@ from hyma.errors import HymaError
 from hyma.files import sha256, sha256_file
 
 PACKAGE = "package:"
+WEIGHTS = {".safetensors", ".bin", ".model", ".json", ".txt"}
+"""Endings of the files that a model's features depend on."""
 
 
 class SentenceEncoder:
@@ -33,7 +36,7 @@ class SentenceEncoder:
             self.model = SentenceTransformer(
                 str(folder or params.name), revision=None if folder else params.revision, device=str(device)
             )
-        except (OSError, ValueError, RuntimeError) as error:
+        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
             reason = str(error).splitlines()[0]
             raise HymaError(
                 f"{place}.name: {params.name!r} cannot be loaded ({reason}); "
@@ -66,15 +69,17 @@ def _folder(params: TextEncoderParams, place: str) -> Path | None:
     if not params.name.startswith(PACKAGE):
         return None
     package, _, inside = params.name.removeprefix(PACKAGE).partition("/")
-    spec = importlib.util.find_spec(package)
+    top = package.partition(".")[0]
+    spec = importlib.util.find_spec(package) if importlib.util.find_spec(top) else None
     if spec is None or spec.origin is None:
         raise HymaError(f"{place}.name: package {package!r} is not installed; pip install it")
-    version = importlib.metadata.version(package.replace("_", "-"))
+    distributions = importlib.metadata.packages_distributions().get(top, [])
+    version = importlib.metadata.version(distributions[0]) if distributions else None
     if params.revision not in (None, version):
         raise HymaError(f"{place}.revision: {params.revision!r} wanted, version {version} is installed")
     return Path(spec.origin).parent / inside
 
 
 def _digest(folder: Path) -> str:
-    files = sorted(path for path in folder.rglob("*") if path.suffix in {".safetensors", ".json", ".txt"})
+    files = sorted(path for path in folder.rglob("*") if path.suffix in WEIGHTS)
     return sha256(*(sha256_file(path) for path in files))

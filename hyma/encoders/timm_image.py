@@ -3,11 +3,13 @@
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import timm
 import torch
 from PIL import Image
+from safetensors import SafetensorError
 from timm.data import create_transform, resolve_model_data_config
 
 from hyma.encoders.params import HUB, ImageEncoderParams
@@ -43,7 +45,7 @@ class TimmEncoder:
         return self.model(torch.stack(list(batch)).to(self.device)).float().cpu().numpy()
 
 
-def _local(params: ImageEncoderParams, slug: str) -> torch.nn.Module:
+def _local(params: ImageEncoderParams, slug: str) -> Any:
     folder = Path(params.weights)
     for name in ("config.json", "model.safetensors"):
         if not (folder / name).is_file():
@@ -57,7 +59,17 @@ def _local(params: ImageEncoderParams, slug: str) -> torch.nn.Module:
             f"params.yaml: image_encoders.{slug}.name: {params.name!r}, but {folder}/config.json holds "
             f"{architecture!r}; make them agree"
         )
-    return timm.create_model(f"local-dir:{folder}", pretrained=True, num_classes=0)
+    try:
+        model = timm.create_model(f"local-dir:{folder}", pretrained=True)
+    except (OSError, RuntimeError, TypeError, ValueError, SafetensorError) as error:
+        reason = str(error).splitlines()[0]
+        raise HymaError(
+            f"params.yaml: image_encoders.{slug}.weights: {folder} cannot be loaded ({reason}); "
+            "give the weights that belong to its config.json"
+        ) from None
+    # Only now: a head asked away in advance lets timm load any weights, fitting or not.
+    model.reset_classifier(0)
+    return model
 
 
 def _from_hub(params: ImageEncoderParams, slug: str) -> torch.nn.Module:
@@ -69,13 +81,21 @@ def _from_hub(params: ImageEncoderParams, slug: str) -> torch.nn.Module:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return timm.create_model(params.name, pretrained=True, num_classes=0)
+            return timm.create_model(params.name, pretrained=True, num_classes=0, **_pinned(params))
     except (OSError, RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise HymaError(
             f"{place}: the weights of {params.name!r} cannot be downloaded ({reason}); "
             "connect to the hub once, or point `weights` to a local folder"
         ) from None
+
+
+def _pinned(params: ImageEncoderParams) -> dict[str, Any]:
+    """What makes timm ask the hub for the revision wanted."""
+    known = timm.models.get_pretrained_cfg(params.name)
+    if params.revision is None or known is None:
+        return {}
+    return {"pretrained_cfg_overlay": {"hf_hub_id": f"{known.hf_hub_id}@{params.revision}"}}
 
 
 def _digest(params: ImageEncoderParams) -> str:

@@ -17,6 +17,8 @@ from hyma.errors import HymaError
 from hyma.search.params import ConnectorParams
 
 PairName = tuple[str, str]
+FEWEST = 6
+"""Held-out images below which recall@5 cannot tell pairs apart."""
 
 
 @dataclass
@@ -69,6 +71,11 @@ def load(
         feature_ND = features.open_aligned(path, ids, data.meta.data_hash).to_numpy()
         return torch.from_numpy(np.array(feature_ND)).to(device)
 
+    if data.texts["image"].null_count:
+        raise HymaError(
+            f"params.yaml: training.{prepared_folder.name}.format: {data.meta.format} has texts that describe no "
+            "image; train on a captioned data set"
+        )
     image_of_text_M = data.texts["image"].to_numpy().astype(np.int64)
     train, held_out = (torch.from_numpy(rows) for rows in split(image_of_text_M, params.holdout, seed))
     return TrainingFeatures(
@@ -86,17 +93,14 @@ def split(
     """Split captions by image into those that train and one each of the held-out images (`most` at most).
 
     Raises:
-        HymaError: if there are too few images to hold any out.
+        HymaError: if there are too few images to hold enough out.
     """
-    count = int(image_of_text_M.max()) + 1
-    wanted = min(most, round(count * holdout))
-    if wanted < 2:
+    image_N, first_caption_N = np.unique(image_of_text_M, return_index=True)
+    wanted = min(most, round(len(image_N) * holdout))
+    if wanted < FEWEST:
         raise HymaError(
-            f"params.yaml: connector.holdout: {holdout} of {count} images leaves fewer than two to score "
-            "pairs by; raise it or add training data"
+            f"params.yaml: connector.holdout: {holdout} of {len(image_N)} images leaves {wanted}, too few to score "
+            f"pairs by (recall@5 needs {FEWEST}); raise it or add training data"
         )
-    is_held_out_N = np.zeros(count, bool)
-    is_held_out_N[np.random.default_rng(seed).permutation(count)[:wanted]] = True
-    first_caption = np.unique(image_of_text_M, return_index=True)[1]
-    held_out = np.sort(first_caption[is_held_out_N[image_of_text_M[first_caption]]])
-    return np.nonzero(~is_held_out_N[image_of_text_M])[0], held_out
+    chosen = np.random.default_rng(seed).permutation(len(image_N))[:wanted]
+    return np.nonzero(~np.isin(image_of_text_M, image_N[chosen]))[0], np.sort(first_caption_N[chosen])

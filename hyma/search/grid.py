@@ -25,7 +25,10 @@ def search(
     Raises:
         HymaError: if a loss is not finite.
     """
-    return merge(_train_pair(features, params, connector, seed, pair) for pair in pairs or features.pairs)
+    return merge(
+        _train_pair(features, params, connector, seed, pair)
+        for pair in (features.pairs if pairs is None else pairs)
+    )
 
 
 def _train_pair(

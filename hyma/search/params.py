@@ -12,7 +12,9 @@ class ConnectorParams(Section):
     kind: ConnectorKind = Field("mlp1", description="one affine map, or one or two hidden layers")
     hidden: int = Field(1024, ge=1, description="width of the hidden layers; the factorised decoder's rank")
     normalise: NormaliseKind = Field("l2", description="how features are scaled before the connector")
-    logit_scale: float = Field(100.0, gt=0, description="what cosines are multiplied by in the loss")
+    logit_scale: float = Field(
+        100.0, allow_inf_nan=False, gt=0, description="what cosines are multiplied by in the loss"
+    )
     holdout: float = Field(0.05, gt=0, lt=0.5, description="share of the training images kept to score pairs")
 
 
@@ -21,11 +23,11 @@ class TrainingParams(Section):
 
     batch: int = Field(512, ge=2, description="samples a step (bd)")
     epochs: int = Field(10, ge=1)
-    lr: float = Field(1e-2, gt=0)
+    lr: float = Field(1e-2, allow_inf_nan=False, gt=0)
     beta2: float = Field(0.999, gt=0, lt=1, description="AdamW's second decay; lower tames unstable encoders")
-    weight_decay: float = Field(0.0, ge=0)
+    weight_decay: float = Field(0.0, allow_inf_nan=False, ge=0)
     warmup: float = Field(0.1, ge=0, le=1, description="share of the steps in which the rate rises")
-    clip: float = Field(1.0, gt=0, description="largest gradient norm")
+    clip: float = Field(1.0, allow_inf_nan=False, gt=0, description="largest gradient norm")
 
 
 class GridParams(TrainingParams):

@@ -16,6 +16,7 @@ from tqdm import tqdm
 from hyma.connectors import Connector, ConnectorSpec, Stitch, forward
 from hyma.errors import HymaError
 from hyma.losses import info_nce
+from hyma.metrics import TIE
 from hyma.normalise import Normaliser
 from hyma.search.data import PairName, TrainingFeatures
 from hyma.search.params import ConnectorParams, TrainingParams
@@ -64,14 +65,18 @@ class Normalised:
 
     @torch.no_grad()
     def score(self, pair: PairName, connector: Connector) -> float:
-        """Return recall@5 between the held-out images and captions, mean of both directions."""
+        """Return recall@5 between the held-out images and captions, mean of both directions.
+
+        Ties and NaN count against the pair.
+        """
         rows = self.features.held_out
         text_BD = functional.normalize(forward(connector, self.text[pair[1]][rows]), dim=-1)
         image_BD = self.image[pair[0]][self.features.image_of_text_M[rows]]
         similarity_BB = text_BD @ image_BD.T
         matching = similarity_BB.diagonal()
-        better = ((similarity_BB > matching[:, None]).sum(1), (similarity_BB > matching[None, :]).sum(0))
-        return float(torch.stack([(rank < 5).float().mean() for rank in better]).mean())
+        beaten = (similarity_BB < matching[:, None] - TIE, matching[:, None] - TIE > similarity_BB.T)
+        ranks = [(~lower_BB).sum(1) - 1 for lower_BB in beaten]
+        return float(torch.stack([(rank < 5).float().mean() for rank in ranks]).mean())
 
 
 def train(
@@ -121,9 +126,9 @@ def train(
         history.rows.append(
             (loss.item(), accuracies.mean().item(), norm.item(), float(schedule.get_last_lr()[0]))
         )
-        if not math.isfinite(history.rows[-1][0]):
+        if not all(math.isfinite(value) for value in history.rows[-1]):
             raise HymaError(
-                f"{label}: the loss is not finite at step {step}; lower its lr or beta2 in params.yaml"
+                f"{label}: loss or gradient is not finite at step {step}; lower its lr or beta2 in params.yaml"
             )
         history.pair_accuracy += [
             (step, "-".join(pair), accuracy)
