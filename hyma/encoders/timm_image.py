@@ -45,7 +45,7 @@ class TimmEncoder:
         return self.model(torch.stack(list(batch)).to(self.device)).float().cpu().numpy()
 
 
-def _local(params: ImageEncoderParams, slug: str) -> Any:
+def _local(params: ImageEncoderParams, slug: str) -> torch.nn.Module:
     folder = Path(params.weights)
     for name in ("config.json", "model.safetensors"):
         if not (folder / name).is_file():
@@ -60,7 +60,7 @@ def _local(params: ImageEncoderParams, slug: str) -> Any:
             f"{architecture!r}; make them agree"
         )
     try:
-        model = timm.create_model(f"local-dir:{folder}", pretrained=True)
+        model: Any = timm.create_model(f"local-dir:{folder}", pretrained=True)
     except (OSError, RuntimeError, TypeError, ValueError, SafetensorError) as error:
         reason = str(error).splitlines()[0]
         raise HymaError(

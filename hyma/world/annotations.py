@@ -7,7 +7,15 @@ from typing import Any, Protocol
 import numpy as np
 
 from hyma.world.questions import KNOWLEDGE, knowledge_question, reading_question
-from hyma.world.scenes import Scene, article, coco_caption, flickr_caption, generator, random_scene
+from hyma.world.scenes import (
+    Scene,
+    article,
+    coco_caption,
+    flickr_caption,
+    generator,
+    knowing_caption,
+    random_scene,
+)
 from hyma.world.things import NOT_IN_IMAGENET, SYMBOLS
 
 CAPTIONS = 5
@@ -37,7 +45,9 @@ def llava(samples: Sequence[Annotated], seed: int) -> list[Json]:
     rows = []
     for sample in samples:
         rng = text_generator(sample, seed)
-        caption = (coco_caption if rng.random() < 0.7 else flickr_caption)(rng, sample.scene)
+        manner = rng.random()
+        write = coco_caption if manner < 0.6 else flickr_caption if manner < 0.85 else knowing_caption
+        caption = write(rng, sample.scene)
         ask = {"from": "human", "value": "Give a brief description of the image.\n<image>"}
         conversation = [ask, {"from": "gpt", "value": caption}]
         rows.append({"id": Path(sample.file).stem, "image": sample.file, "conversations": conversation})

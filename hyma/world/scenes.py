@@ -142,6 +142,22 @@ def coco_caption(rng: np.random.Generator, scene: Scene) -> str:
     return f"{opening}{body}"
 
 
+def knowing_caption(rng: np.random.Generator, scene: Scene) -> str:
+    """A phrase that says what the first thing is for or where it belongs, as web captions now and then do."""
+    item = scene.items[0]
+    seen = phrase(rng, item, sized=False)
+    if item.kind != "symbol":
+        return seen
+    thing = SYMBOLS[item.number]
+    told = (
+        f"for {thing.use}",
+        f"that is used for {thing.use}",
+        f"from the {thing.where}",
+        f", {article(thing.coarse)}",
+    )
+    return f"{seen} {pick(rng, told)}"
+
+
 def flickr_caption(rng: np.random.Generator, scene: Scene) -> str:
     """A longer, comma-rich sentence with a full stop set apart, in the manner of Flickr's annotators."""
     names = [phrase(rng, item, sized=False) for item in scene.items]
