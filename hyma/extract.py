@@ -11,12 +11,13 @@ from PIL import Image
 from tqdm import tqdm
 
 from hyma import features, prepared
-from hyma.encoders.flops import flops_per_row
 from hyma.encoders.load import Encoder
 from hyma.encoders.params import ExtractParams
 
 
-def extract(encoder: Encoder, modality: str, folder: Path, out: Path, params: ExtractParams) -> None:
+def extract(
+    encoder: Encoder, modality: str, folder: Path, out: Path, params: ExtractParams, row_flops: float
+) -> None:
     """Encode all images or texts of a prepared data set into a feature file.
 
     Memory holds one chunk of features and one batch of pictures, however large the data set.
@@ -27,11 +28,12 @@ def extract(encoder: Encoder, modality: str, folder: Path, out: Path, params: Ex
         folder: the prepared data set.
         out: the feature file to write.
         params: batch and chunk sizes.
+        row_flops: what `hyma.encoders.flops.flops_per_row` says of the encoder; kept with the features.
     """
     meta = prepared.read_meta(folder)
     table, column = ("images", "image") if modality == "image" else ("texts", "text")
     source = pq.ParquetFile(folder / f"{table}.parquet", memory_map=True)
-    info = features.FeatureInfo(encoder.identity, meta.data_hash, encoder.dim, flops_per_row(encoder))
+    info = features.FeatureInfo(encoder.identity, meta.data_hash, encoder.dim, row_flops)
     total = source.metadata.num_rows
     with tqdm(total=total, desc=f"{out.parent.name}/{out.stem}", unit=modality, disable=None) as bar:
         features.write(out, info, _chunks(encoder, source, column, params, bar))

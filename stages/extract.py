@@ -7,6 +7,7 @@ import argparse
 from pathlib import Path
 
 from hyma import device, params
+from hyma.encoders.flops import flops_per_row
 from hyma.encoders.load import load
 from hyma.encoders.params import ExtractParams, ImageEncoderParams, TextEncoderParams
 from hyma.extract import extract
@@ -27,10 +28,11 @@ def main() -> None:
     )
     settings = params.read("extract", ExtractParams)
     encoder = load(own, args.slug, device.resolve(params.read("device", str)))
+    row_flops = flops_per_row(encoder)
     names = params.names("training") if args.part == "training" else params.names("benchmarks")
     for name in names:
         folder, out = Path("data/prepared") / args.part / name, Path("features") / args.part / args.slug
-        extract(encoder, args.modality, folder, out / f"{name}.arrow", settings)
+        extract(encoder, args.modality, folder, out / f"{name}.arrow", settings, row_flops)
 
 
 if __name__ == "__main__":

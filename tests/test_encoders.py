@@ -310,7 +310,7 @@ def test_extract(tmp_path: Path, hub: Path, modality: str) -> None:
         encoder = text_encoder("words", weights=str(ZOO / "words"))
         items, prefix, sizes = seven(), "t", [3, 3, 1]
     folder, out = data_set(tmp_path), tmp_path / "features/coco.arrow"
-    extract(encoder, modality, folder, out, ExtractParams(batch=2, chunk=3))
+    extract(encoder, modality, folder, out, ExtractParams(batch=2, chunk=3), flops_per_row(encoder))
     found = Features(out)
     expected_ND = np.concatenate([encoder.encode([encoder.prepare(item)]) for item in items])
     np.testing.assert_allclose(found.to_numpy(), expected_ND, rtol=1e-4, atol=1e-5)
@@ -325,5 +325,12 @@ def test_extraction_that_fails_midway_leaves_nothing(tmp_path: Path, hub: Path) 
     encoder, folder = image_encoder(hub), data_set(tmp_path)
     (tmp_path / "i4.png").unlink()  # in the second chunk
     with pytest.raises(FileNotFoundError):
-        extract(encoder, "image", folder, tmp_path / "features/coco.arrow", ExtractParams(batch=2, chunk=3))
+        extract(
+            encoder,
+            "image",
+            folder,
+            tmp_path / "features/coco.arrow",
+            ExtractParams(batch=2, chunk=3),
+            flops_per_row(encoder),
+        )
     assert list((tmp_path / "features").iterdir()) == []

@@ -2,7 +2,6 @@
 
 import logging
 import warnings
-from functools import cache
 from typing import Any
 
 import torch
@@ -22,7 +21,6 @@ class _TextForward(torch.nn.Module):
         return self.model(dict(zip(self.names, tensors, strict=True)))["sentence_embedding"]
 
 
-@cache
 def flops_per_row(encoder: Encoder) -> float:
     """Return the FLOPs of one image, or of one caption of about a dozen words.
 
