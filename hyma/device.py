@@ -11,7 +11,8 @@ def resolve(name: str) -> torch.device:
     Raises:
         HymaError: if cuda is asked for and not there.
     """
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    # As use_deterministic_algorithms(True, warn_only=True), but without importing torch's compiler (1.5 s a stage).
+    torch.set_deterministic_debug_mode("warn")
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda" and not torch.cuda.is_available():

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
+import torch._dynamo  # torch imports it at the first optimizer: here, lest a search's seconds hold it
 from torch import Tensor
 from torch.nn import functional
 from tqdm import tqdm
