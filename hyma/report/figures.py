@@ -97,7 +97,7 @@ def cost_quality(path: Path, ranking: Json) -> None:
         axes.set_xlim(low / 1.5, high * 3)
         best = 100 * max(scores["mean"] for scores in ranking["scores"][ranking["oracle"]].values())
         axes.axhline(best, color="0.5", lw=1, ls="--")
-        axes.annotate("best pair of all", (low / 1.4, best), va="bottom", color="0.4")
+        axes.annotate("best pair of all", (high * 2.8, best), ha="right", va="bottom", color="0.4")
         axes.set_ylim(0, best * 1.15)
         axes.set(
             xlabel="cost of the search (FLOPs, log scale)",
@@ -145,6 +145,7 @@ def training(path: Path, steps: Json, grid: Mapping[str, Json]) -> None:
         for axes, (key, label) in zip(panels, keys, strict=True):
             axes.plot(steps["step"], steps[key], color=COLOURS[1], lw=1.2)
             axes.set(xlabel="step", title=label)
+        panels[0].set_yscale("log")
         panels[0].legend(
             handles=[
                 Line2D([], [], color=COLOURS[1], label="HYMA (mean of its bm pairs)"),

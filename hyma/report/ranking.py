@@ -66,11 +66,17 @@ def answer(ranking: Json) -> str:
     """The first lines: the pair, how good it is, what it cost, how well the rankings agree."""
     winner, oracle = ranking["winner"], ranking["oracle"]
     best = ranking["overall"][oracle]
+    reached = " and ".join(
+        f"{points(scores[winner['pair']]['mean'])} by {name(method)}"
+        for method, scores in ranking["scores"].items()
+    )
+    agreed = "Grid search, which trains every pair, puts it first too."
+    if best["pair"] != winner["pair"]:
+        agreed = f"Grid search, which trains every pair, puts {pair(best['pair'])} first, with {points(best['score'])}."
     lines = [
-        f"**Stitch {pair(winner['pair'])}.** Its {name(winner['method'])} connector scores "
-        f"{points(winner['score'])} points, averaged over {len(ranking['benchmarks'])} benchmarks "
-        f"(protocol *{ranking['protocol']}*). The best that grid search finds among all {ranking['pairs']} pairs is "
-        f"{pair(best['pair'])} with {points(best['score'])}."
+        f"**Stitch {pair(winner['pair'])}.** Of {ranking['pairs']} pairs HYMA ranks it first, averaged over "
+        f"{len(ranking['benchmarks'])} benchmarks (protocol *{ranking['protocol']}*). In points, its connector scores "
+        f"{reached}. {agreed}"
     ]
     for method, spent in ranking["cost"].items():
         if method == oracle:
