@@ -34,7 +34,8 @@ def test_deps_are_the_imported_modules(name: str) -> None:
 
 def test_imports_are_followed() -> None:
     found = files_of("stages.prepare")
-    assert {"stages/_run.py", "hyma/readers/textvqa.py", "hyma/vqa_text.py", "hyma/__init__.py"} <= found
+    assert {"stages/_run.py", "hyma/readers/textvqa.py", "hyma/vqa_text.py"} <= found
+    assert "hyma/__init__.py" not in found  # a docstring alone
     assert "hyma/flops.py" not in found
 
 
