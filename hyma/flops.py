@@ -10,7 +10,6 @@ import logging
 import warnings
 
 import torch
-from fvcore.nn import FlopCountAnalysis
 from torch import Tensor, nn
 
 from hyma.connectors import Connector, ConnectorSpec, forward, initialise
@@ -35,7 +34,9 @@ def count_forward(model: nn.Module, *inputs: Tensor) -> float:
     """FLOPs of one forward pass, by fvcore."""
     logging.getLogger("fvcore").setLevel(logging.ERROR)
     with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore")  # its import warns of what torch deprecates
+        from fvcore.nn import FlopCountAnalysis
+
         analysis = FlopCountAnalysis(model, inputs)
         analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False).tracer_warnings("none")
         return 2.0 * analysis.total()

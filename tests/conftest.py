@@ -1,5 +1,6 @@
 """The pipeline, run once on the small experiment, for all tests that look at it."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,13 +15,24 @@ torch.set_num_threads(1)  # tests are small: threads cost more than they give, a
 def fresh_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[project.Project, list[str]]:
     """The small experiment after its first `dvc repro`, and the stages that ran."""
     made = project.create(tmp_path_factory.mktemp("project"))
-    return made, made.stages("repro")
+    ran = made.stages("repro")
+    made.run("git", "add", "-A")
+    made.run("git", "commit", "-qm", "run")
+    return made, ran
 
 
 @pytest.fixture(scope="session")
 def done(fresh_run: tuple[project.Project, list[str]]) -> project.Project:
-    """The small experiment, run. Tests that change anything work on a copy, or put it back."""
+    """The small experiment, run. Tests that change anything take `changing` or `scratch` instead."""
     return fresh_run[0]
+
+
+@pytest.fixture
+def changing(done: project.Project) -> Iterator[project.Project]:
+    """The small experiment itself; put back afterwards."""
+    yield done
+    done.run("git", "checkout", "-q", ".")
+    done.run("dvc", "checkout", "-q")
 
 
 @pytest.fixture

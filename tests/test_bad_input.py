@@ -41,7 +41,7 @@ def listing(folder: Path) -> dict[str, int]:
         (lambda p: p["hyma"].update(bmm=3), "params.yaml: hyma.bmm: unknown key; did you mean 'bm'?"),
         (
             lambda p: p.update(gird=p.pop("grid")),
-            "params.yaml: gird: unknown key; did you mean 'grid'? (and 1 more)",
+            "params.yaml: grid: missing; add it (and 1 more)",
         ),
         (
             lambda p: p["connector"].update(holdout=0.9),
@@ -75,13 +75,12 @@ def test_params_no_yaml(scratch: Project) -> None:
     assert "params.yaml: not valid YAML: " in refused(scratch, "check")
 
 
-def test_dvc_shows_the_line(done: Project) -> None:
+def test_dvc_shows_the_line(changing: Project) -> None:
     """The pipeline stops at once, with the same line and no traceback."""
-    params = done.params()
+    params = changing.params()
     params["hyma"]["bm"] = 0
-    done.write_params(params)
-    shown = done.run("dvc", "repro", code=255)
-    done.run("git", "checkout", "-q", "params.yaml", "dvc.lock")
+    changing.write_params(params)
+    shown = changing.run("dvc", "repro", code=255)
     assert "error: params.yaml: hyma.bm: input should be greater than or equal to 1, but it is 0\n" in shown
     assert "Traceback" not in shown
     assert "Running stage 'check'" in shown
@@ -97,7 +96,7 @@ def test_unknown_architecture(scratch: Project) -> None:
         "params.yaml: image_encoders.vit.name: timm has no model 'vit_smal_patch16_224.augreg_in21k'"
         in message
     )
-    assert "vit_small_patch16_224" in message
+    assert "; close: " in message
 
 
 def test_hub_out_of_reach(scratch: Project) -> None:

@@ -36,47 +36,37 @@ def test_second_run_runs_nothing(done: Project) -> None:
     assert "up to date" in done.run("dvc", "status")
 
 
-def test_bm_runs_the_hypernetwork_and_what_follows(done: Project) -> None:
-    done.run("git", "add", "-A")
-    done.run("git", "commit", "-qm", "run")
-    ran = without_instance(done.stages("exp", "run", "-n", "wide", "-S", "hyma.bm=3"))
+def test_bm_runs_the_hypernetwork_and_what_follows(changing: Project) -> None:
+    ran = without_instance(changing.stages("exp", "run", "-n", "wide", "-S", "hyma.bm=3"))
     assert ran == {"check", "train_hyma", "profile"} | AFTER_SEARCH
-    shown = json.loads(done.run("dvc", "exp", "show", "--json"))
+    shown = json.loads(changing.run("dvc", "exp", "show", "--json"))
     assert "wide" in json.dumps(shown)
-    table = done.run("dvc", "exp", "show", "--csv")
+    table = changing.run("dvc", "exp", "show", "--csv")
     assert "hyma.spearman" in table
     assert "winner.score" in table
-    done.run("git", "checkout", "-q", ".")
-    done.run("dvc", "checkout", "-q")
 
 
-def test_connector_kind_runs_both_searches_but_no_extraction(done: Project) -> None:
-    ran = done.stages("exp", "run", "-n", "linear", "-S", "connector.kind=linear")
+def test_connector_kind_runs_both_searches_but_no_extraction(changing: Project) -> None:
+    ran = changing.stages("exp", "run", "-n", "linear", "-S", "connector.kind=linear")
     assert without_instance(ran) == {"check", "train_hyma", "train_grid", "profile"} | AFTER_SEARCH
     assert len([stage for stage in ran if stage.startswith("train_grid@")]) == 4
-    done.run("git", "checkout", "-q", ".")
-    done.run("dvc", "checkout", "-q")
 
 
-def test_another_encoder_extracts_one_and_trains_its_pairs(done: Project) -> None:
-    params = done.params()
+def test_another_encoder_extracts_one_and_trains_its_pairs(changing: Project) -> None:
+    params = changing.params()
     params["image_encoders"]["third"] = dict(params["image_encoders"]["vit"])
-    done.write_params(params)
-    ran = done.stages("repro")
+    changing.write_params(params)
+    ran = changing.stages("repro")
     own = {stage for stage in ran if stage.startswith(("extract", "train_grid", "prepare"))}
     grid = {f"train_grid@third-{text}" for text in params["text_encoders"]}
     assert own == {"extract_image@third", "extract_image_benchmarks@third"} | grid
-    done.run("git", "checkout", "-q", ".")
-    done.run("dvc", "checkout", "-q")
 
 
-def test_another_benchmark_extracts_no_training_features(done: Project) -> None:
-    params = done.params()
+def test_another_benchmark_extracts_no_training_features(changing: Project) -> None:
+    params = changing.params()
     params["benchmarks"]["again"] = {"format": "coco", "path": "data/raw/coco"}
-    done.write_params(params)
-    ran = done.stages("repro")
+    changing.write_params(params)
+    ran = changing.stages("repro")
     assert "prepare@again" in ran
     assert "evaluate@again" in ran
     assert not without_instance(ran) & {"extract_image", "extract_text", "train_hyma", "train_grid", "world"}
-    done.run("git", "checkout", "-q", ".")
-    done.run("dvc", "checkout", "-q")

@@ -5,7 +5,6 @@ import warnings
 from typing import Any
 
 import torch
-from fvcore.nn import FlopCountAnalysis
 
 from hyma.encoders.load import Encoder
 
@@ -29,7 +28,9 @@ def flops_per_row(encoder: Encoder) -> float:
     model, inputs = _traceable(encoder)
     logging.getLogger("fvcore").setLevel(logging.ERROR)
     with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore")  # its import warns of what torch deprecates
+        from fvcore.nn import FlopCountAnalysis
+
         analysis = FlopCountAnalysis(model, inputs)
         analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False).tracer_warnings("none")
         return 2.0 * analysis.total()

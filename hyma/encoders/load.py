@@ -1,5 +1,7 @@
 """Loading an encoder by its source. A new source is one file beside this one and one line here."""
 
+import logging
+import warnings
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -29,10 +31,14 @@ def load(params: EncoderParams, slug: str, device: torch.device) -> Encoder:
     Raises:
         HymaError: if it does not exist or its weights cannot be had.
     """
-    if isinstance(params, ImageEncoderParams):
-        from hyma.encoders.timm_image import TimmEncoder
+    for library in ("timm", "sentence_transformers"):
+        logging.getLogger(library).setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # the libraries' imports warn of what torch deprecates
+        if isinstance(params, ImageEncoderParams):
+            from hyma.encoders.timm_image import TimmEncoder
 
-        return TimmEncoder(params, slug, device)
-    from hyma.encoders.sentence_text import SentenceEncoder
+            return TimmEncoder(params, slug, device)
+        from hyma.encoders.sentence_text import SentenceEncoder
 
-    return SentenceEncoder(params, slug, device)
+        return SentenceEncoder(params, slug, device)
