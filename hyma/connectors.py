@@ -34,12 +34,14 @@ class ConnectorSpec:
     d_text: int
     d_image: int
     hidden: int = 1024
+    shared: int | None = None
+    """Width of the space that a two-sided connector maps both sides into; None: images are left alone."""
 
     @property
     def layers(self) -> list[tuple[int, int]]:
         """The (out, in) shape of each layer, first to last."""
         hidden_layers = {"linear": 0, "mlp1": 1, "mlp2": 2}[self.kind]
-        widths = [self.d_text, *[self.hidden] * hidden_layers, self.d_image]
+        widths = [self.d_text, *[self.hidden] * hidden_layers, self.shared or self.d_image]
         return [(out, into) for into, out in pairwise(widths)]
 
 
@@ -71,13 +73,18 @@ class Stitch:
     connector: Connector
     image_normaliser: Normaliser
     text_normaliser: Normaliser
+    image_connector: Connector | None = None
+    """The linear map of the image side, on unit vectors; only a two-sided connector has one."""
 
     def embed_image(self, feature: Tensor) -> Tensor:
-        """Return unit vectors [B, D_image] for image features [B, D_image]."""
-        return functional.normalize(self.image_normaliser(feature), dim=-1)
+        """Return unit vectors [B, D] for image features [B, D_image]; D is D_image, or the shared width."""
+        unit = functional.normalize(self.image_normaliser(feature), dim=-1)
+        if self.image_connector is None:
+            return unit
+        return functional.normalize(forward(self.image_connector, unit), dim=-1)
 
     def embed_text(self, feature: Tensor) -> Tensor:
-        """Return unit vectors [B, D_image] for text features [B, D_text]."""
+        """Return unit vectors [B, D] for text features [B, D_text]."""
         return functional.normalize(forward(self.connector, self.text_normaliser(feature)), dim=-1)
 
 
@@ -86,8 +93,9 @@ def save(path: Path, stitches: dict[str, Stitch]) -> None:
     tensors: dict[str, Tensor] = {}
     for pair, stitch in stitches.items():
         image, text = pair.split("-")
-        for name, tensor in stitch.connector.items():
-            tensors[f"{pair}/{name}"] = tensor.detach().cpu().contiguous().clone()
+        for side, connector in (("text", stitch.connector), ("image", stitch.image_connector or {})):
+            for name, tensor in connector.items():
+                tensors[f"{pair}/{side}/{name}"] = tensor.detach().cpu().contiguous().clone()
         for slug, normaliser in ((image, stitch.image_normaliser), (text, stitch.text_normaliser)):
             for name, tensor in normaliser.tensors().items():
                 tensors[f"{slug}/{name}"] = tensor.cpu().contiguous().clone()
@@ -117,13 +125,19 @@ def load(path: Path) -> dict[str, Stitch]:
     def normaliser(slug: str) -> Normaliser:
         return Normaliser(metadata["normalise"], tensors.get(f"{slug}/mean"), tensors.get(f"{slug}/std"))
 
+    def connector(place: str) -> Connector:
+        return {
+            name.removeprefix(place): tensor for name, tensor in tensors.items() if name.startswith(place)
+        }
+
     stitches = {}
     for pair, spec in metadata["specs"].items():
         image, text = pair.split("-")
-        weights = {
-            name.removeprefix(f"{pair}/"): tensor
-            for name, tensor in tensors.items()
-            if name.startswith(f"{pair}/")
-        }
-        stitches[pair] = Stitch(ConnectorSpec(**spec), weights, normaliser(image), normaliser(text))
+        stitches[pair] = Stitch(
+            ConnectorSpec(**spec),
+            connector(f"{pair}/text/"),
+            normaliser(image),
+            normaliser(text),
+            connector(f"{pair}/image/") or None,
+        )
     return stitches

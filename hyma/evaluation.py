@@ -50,10 +50,37 @@ class Evaluator:
         """
         image_ND, text_MD = image_ND[self.images], text_MD[self.texts]
         if self.task == "classification":
-            return self._classification(image_ND, text_MD)
-        return (
-            self._retrieval(image_ND, text_MD) if self.task == "retrieval" else self._vqa(image_ND, text_MD)
-        )
+            rank_N = self._label_ranks(image_ND, text_MD)
+            top1, top5 = (metrics.topk_accuracy(rank_N, k) for k in (1, 5))
+            return {"score": top1, "top1": top1, "top5": top5}
+        if self.task == "retrieval":
+            pools = [metrics.recall_at_k(ranks) for ranks in self._pools(image_ND, text_MD)]
+            recall = {name: float(np.mean([pool[name] for pool in pools])) for name in pools[0]}
+            return {"score": float(np.mean(list(recall.values())))} | recall
+        answer_PAD = text_MD.reshape(-1, self.answers, text_MD.shape[1])
+        return {
+            "score": float(self._answered(image_ND, answer_PAD).mean()),
+            "no_image": float(self._without_image(image_ND, answer_PAD).mean()),
+        }
+
+    def items(self, image_ND: np.ndarray, text_MD: np.ndarray) -> np.ndarray:
+        """One value an item of the benchmark, to resample items by; their mean is the score of `score`.
+
+        Args:
+            image_ND: as for `score`, the embeddings of all images.
+            text_MD: as for `score`, those of all texts.
+
+        Returns:
+            float32: classification: 1 or 0 an image; vqa: each question's accuracy; retrieval: a value an
+            image, see `metrics.recall_items`. Images are those of the protocol, in their order.
+        """
+        image_ND, text_MD = image_ND[self.images], text_MD[self.texts]
+        if self.task == "classification":
+            return (self._label_ranks(image_ND, text_MD) < 1).astype(np.float32)
+        if self.task == "retrieval":
+            groups = [group for ranks in self._pools(image_ND, text_MD) for group in ranks.values()]
+            return metrics.recall_items(groups, len(self.images))
+        return self._answered(image_ND, text_MD.reshape(-1, self.answers, text_MD.shape[1]))
 
     def ceiling(self) -> float | None:
         """The best score that the closed answer list allows; None where nothing bounds it."""
@@ -65,7 +92,7 @@ class Evaluator:
             return 1 / self.classes
         if self.task == "vqa":
             return float(self.accuracy_QA.mean())
-        ks = (1, 5, 10)
+        ks = metrics.CUTOFFS
         pools = np.unique(self.pool_M, return_counts=True)[1]
         if self.protocol == "paper":
             return float(np.mean([min(1.0, k / pool) for pool in pools for k in ks]))
@@ -73,42 +100,36 @@ class Evaluator:
         to_text = [np.mean([_chance_of_any(own, len(self.texts), k) for own in captions]) for k in ks]
         return float(np.mean(to_text + [min(1.0, k / len(self.images)) for k in ks]))
 
-    def _classification(self, image_ND: np.ndarray, text_MD: np.ndarray) -> dict[str, float]:
+    def _label_ranks(self, image_ND: np.ndarray, text_MD: np.ndarray) -> np.ndarray:
         """The class vector is the mean of its prompts' unit vectors, brought to unit length again."""
         class_CD = np.zeros((self.classes, text_MD.shape[1]), np.float32)
         np.add.at(class_CD, self.target_M, text_MD)
         class_CD /= np.maximum(np.linalg.norm(class_CD, axis=1, keepdims=True), 1e-12)
-        score_NC = image_ND @ class_CD.T
-        accuracy = {k: metrics.topk_accuracy(score_NC, self.label_N, k) for k in (1, 5)}
-        return {"score": accuracy[1], "top1": accuracy[1], "top5": accuracy[5]}
+        return metrics.label_ranks(image_ND @ class_CD.T, self.label_N)
 
-    def _retrieval(self, image_ND: np.ndarray, text_MD: np.ndarray) -> dict[str, float]:
+    def _pools(self, image_ND: np.ndarray, text_MD: np.ndarray) -> list[dict[str, metrics.Ranks]]:
         """Protocol standard: all captions in one pool; paper: pools of one caption an image, image → text."""
         if self.protocol == "standard":
-            recall = metrics.recall_at_k(image_ND, text_MD, self.image_of_text_M)
-        else:
-            pools = []
-            for pool in np.unique(self.pool_M):
-                chosen = self.pool_M == pool
-                pools.append(metrics.recall_at_k(image_ND, text_MD[chosen], self.image_of_text_M[chosen]))
-            ways = [name for name in pools[0] if name.startswith("i2t")]
-            recall = {name: float(np.mean([pool[name] for pool in pools])) for name in ways}
-        return {"score": float(np.mean(list(recall.values())))} | recall
+            return [metrics.retrieval_ranks(image_ND, text_MD, self.image_of_text_M)]
+        chosen = [self.pool_M == pool for pool in np.unique(self.pool_M)]
+        return [
+            metrics.retrieval_ranks(image_ND, text_MD[own_M], self.image_of_text_M[own_M], ("i2t",))
+            for own_M in chosen
+        ]
 
-    def _vqa(self, image_ND: np.ndarray, text_MD: np.ndarray) -> dict[str, float]:
-        """The answer whose prompt is nearest to the image; once more with the mean image for every image."""
-        answer_PAD = text_MD.reshape(-1, self.answers, text_MD.shape[1])
-        mean_D = image_ND.mean(0)
-        mean_PA = answer_PAD @ (mean_D / max(float(np.linalg.norm(mean_D)), 1e-12))
+    def _answered(self, image_ND: np.ndarray, answer_PAD: np.ndarray) -> np.ndarray:
+        """The accuracy of each question's answer: the one whose prompt is nearest to the image, float32 [Q]."""
         nearest_Q = [
             int((answer_PAD[prompt] @ image_ND[image]).argmax())
             for prompt, image in zip(self.prompt_Q, self.image_Q, strict=True)
         ]
-        rows = np.arange(len(self.image_Q))
-        return {
-            "score": float(self.accuracy_QA[rows, nearest_Q].mean()),
-            "no_image": float(self.accuracy_QA[rows, mean_PA.argmax(1)[self.prompt_Q]].mean()),
-        }
+        return self.accuracy_QA[np.arange(len(self.image_Q)), nearest_Q]
+
+    def _without_image(self, image_ND: np.ndarray, answer_PAD: np.ndarray) -> np.ndarray:
+        """The same with the mean image for every image."""
+        mean_D = image_ND.mean(0)
+        mean_PA = answer_PAD @ (mean_D / max(float(np.linalg.norm(mean_D)), 1e-12))
+        return self.accuracy_QA[np.arange(len(self.image_Q)), mean_PA.argmax(1)[self.prompt_Q]]
 
 
 def protocols(prepared: Prepared) -> list[Protocol]:

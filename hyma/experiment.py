@@ -9,7 +9,9 @@ from hyma.evaluate_params import EvaluateParams
 from hyma.kinds import DeviceName
 from hyma.params import Section
 from hyma.readers.params import DataSource
-from hyma.search.params import ConnectorParams, GridParams, HymaParams
+from hyma.search.params import ConnectorParams, GridParams, HymaParams, RefineParams, UnimodalParams
+from hyma.search.switch import SearchParams
+from hyma.studies.params import StudiesParams
 from hyma.world.params import WorldParams
 from hyma.zoo.params import ZooParams
 
@@ -31,7 +33,11 @@ class Experiment(Section):
     connector: ConnectorParams
     hyma: HymaParams
     grid: GridParams
+    refine: RefineParams
+    unimodal: UnimodalParams
+    search: SearchParams
     evaluate: EvaluateParams
+    studies: StudiesParams
 
     @model_validator(mode="after")
     def _agree(self) -> "Experiment":

@@ -7,13 +7,14 @@ nothing else. Letters: B batch, D a width, P parameters.
 """
 
 import logging
+import math
 import warnings
 
 import torch
 from torch import Tensor, nn
 
 from hyma.connectors import Connector, ConnectorSpec, forward, initialise
-from hyma.hypernetwork import FactorisedHypernetwork, Hypernetwork, PairName
+from hyma.hypernetwork import DenseHypernetwork, FactorisedHypernetwork, PairName
 
 ADAMW_PER_PARAMETER = 14
 """AdamW's elementwise operations a parameter and step: decay 1, moments 7, root with bias correction 3, update 3."""
@@ -97,55 +98,73 @@ def grid(specs: dict[PairName, ConnectorSpec], batch: int, steps: int) -> Parts:
     return total
 
 
-def hypernetwork_search(
-    network: Hypernetwork, specs: dict[PairName, ConnectorSpec], batch: int, steps: int, bm: int
+def dense_search(
+    network: DenseHypernetwork, specs: dict[PairName, ConnectorSpec], batch: int, steps: int, bm: int
 ) -> Parts:
-    """HYMA: `steps` steps of `bm` pairs; every pair comes equally often."""
+    """HYMA with the dense decoder: `steps` steps of `bm` of the pairs in `specs`, and all connectors written out.
+
+    Every pair trained comes equally often. Everything in a hypernetwork is trained, its codes too: each product
+    costs as much again for its weights and for its input, hence three times the forward pass.
+    """
     total = dict.fromkeys(PARTS, 0.0)
     for spec in specs.values():
         _add(total, pair_step(spec, batch), steps * bm / len(specs))
-    prediction = hypernetwork_prediction(network, specs)
-    total["hypernetwork"] = prediction * steps * bm
-    total["optimizer"] = optimizer(_updated(network, specs, bm)) * steps
+    total["hypernetwork"] = count_forward(network, torch.tensor([0])) * (3 * steps * bm + len(network.specs))
+    total["optimizer"] = optimizer(_size(network)) * steps
     return total
 
 
-def hypernetwork_prediction(network: Hypernetwork, specs: dict[PairName, ConnectorSpec]) -> float:
-    """FLOPs of predicting one pair's connector, forward and backward, mean over the pairs.
+def factorised_start(network: FactorisedHypernetwork, samples: int, images: int, texts: int) -> Parts:
+    """HYMA with the factorised decoder, before training: whitening, the shared space, components of all rows."""
+    encoders = network.images + network.texts
+    fitted = sum(white.flops for white in encoders)
+    count = {id(white): images for white in network.images} | {id(white): texts for white in network.texts}
+    rows = sum(2.0 * (samples + count[id(white)]) * white.map_DR.numel() for white in encoders)
+    return {"closed form": fitted + rows + network.start_flops}
 
-    Everything in a hypernetwork is trained, its codes too: each product costs as much again for its
-    weights and for its input, hence three times the forward pass. That holds for the factorised decoder's
-    product of factors (connector kind linear) as well: both factors are trained.
+
+def factorised_training(
+    network: FactorisedHypernetwork, batch: int, steps: int, bm: int, pairs: int
+) -> Parts:
+    """HYMA with the factorised decoder: `steps` steps of `bm` of `pairs` pairs, and all connectors written out.
+
+    An encoder is computed once a step, if a pair of it is drawn. A product with a frozen side costs twice its
+    forward pass, with both sides trained three times.
     """
-    forward_pass = count_forward(network, torch.tensor([0]))
-    if isinstance(network, FactorisedHypernetwork) and network.kind == "linear":
-        first = next(iter(specs.values()))
-        shared = forward_pass - _factor_product(first)
-        forward_pass = shared + sum(_factor_product(spec) for spec in specs.values()) / len(specs)
-    return 3 * forward_pass
+    shared, units, spec = network.text_bias.shape[1], network.branch_bias.shape[1], network.spec
+    deep = units if spec.kind == "mlp2" else 0
+    image_R = [len(factor) for factor in network.image_factor]
+    text_R = [len(factor) for factor in network.text_factor]
+    image = [4.0 * batch * r * shared + (0 if spec.shared else 6.0 * r * shared**2) for r in image_R]
+    text = [4.0 * batch * r * (shared + units) + 6.0 * batch * units * (shared + deep) for r in text_R]
+    image_used, text_used = (_in_use(pairs, bm, len(side)) for side in (image_R, text_R))
+    length = 0.0 if spec.shared else 6.0 * batch * shared**2
+    size = image_used * sum(image_R) * shared
+    size += text_used * sum(r * (shared + units) for r in text_R) + network.text_bias.numel()
+    size += network.branch_bias.numel() + len(text_R) * units * (shared + deep)
+    return {
+        "hypernetwork": steps * (image_used * sum(image) + text_used * sum(text)) + _written_out(network),
+        "InfoNCE": steps * bm * (6.0 * batch**2 * shared + length),
+        "optimizer": steps * optimizer(round(size)),
+    }
 
 
-def _factor_product(spec: ConnectorSpec) -> float:
-    """B·A and B·a of a factorised linear connector."""
-    return 2.0 * spec.d_image * spec.hidden * (spec.d_text + 1)
+def _in_use(pairs: int, bm: int, encoders: int) -> float:
+    """The chance that an encoder is in one of `bm` pairs drawn of all, each encoder having its share of them."""
+    own = round(pairs / encoders)
+    return 1 - math.comb(pairs - own, bm) / math.comb(pairs, bm)
 
 
-def _updated(network: Hypernetwork, specs: dict[PairName, ConnectorSpec], bm: int) -> int:
-    """Parameters that a step updates: all, but of the factorised decoder's factors only those in use.
-
-    Counted for `bm` pairs drawn by lot: an encoder of which a share s of all pairs is, is in use with a
-    chance of at most min(1, s·bm); the bound is taken.
-    """
-    total = sum(parameter.numel() for parameter in network.parameters())
-    if not isinstance(network, FactorisedHypernetwork):
-        return total
-    factors = [
-        (module, sum(side in pair for pair in specs) / len(specs))
-        for sides, group in ((network.images, network.image_factor), (network.texts, network.text_factor))
-        for side, module in zip(sides, group, strict=True)
-    ]
-    idle = sum((1 - min(1.0, share * bm)) * _size(module) for module, share in factors)
-    return round(total - idle)
+def _written_out(network: FactorisedHypernetwork) -> float:
+    """Products of every pair's factors."""
+    shared, units = network.text_bias.shape[1], network.branch_bias.shape[1]
+    total = 0.0
+    for image in network.images:
+        for text in network.texts:
+            total += 2.0 * text.map_DR.numel() * (shared + units) + 2.0 * image.map_DR.numel() * shared
+            wide = shared if network.spec.shared else len(image.mean_D)
+            total += 2.0 * wide * shared * (len(text.mean_D) if network.spec.kind == "linear" else units)
+    return total
 
 
 def _size(module: nn.Module) -> int:

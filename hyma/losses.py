@@ -18,10 +18,18 @@ def info_nce(text_BD: Tensor, image_BD: Tensor, scale: float) -> tuple[Tensor, T
     Returns:
         Two scalars; the accuracy carries no gradient.
     """
-    logits_BB = scale * functional.normalize(text_BD, dim=-1) @ image_BD.T
-    matching = logits_BB.diagonal()
-    loss = (torch.logsumexp(logits_BB, 1) + torch.logsumexp(logits_BB, 0)).mean() / 2 - matching.mean()
+    losses, accuracies = contrast_logits(scale * functional.normalize(text_BD, dim=-1) @ image_BD.T)
+    return losses, accuracies
+
+
+def contrast_logits(logits_PBB: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the symmetric InfoNCE loss and the row → column accuracy of each B×B matrix of logits.
+
+    Any number of leading dimensions; matching items lie on the diagonal.
+    """
+    matching_PB = logits_PBB.diagonal(dim1=-2, dim2=-1)
+    both_PB = (torch.logsumexp(logits_PBB, -1) + torch.logsumexp(logits_PBB, -2)) / 2
     with torch.no_grad():
-        own_B = torch.arange(len(logits_BB), device=logits_BB.device)
-        accuracy = (logits_BB.argmax(1) == own_B).float().mean()
-    return loss, accuracy
+        own_B = torch.arange(logits_PBB.shape[-1], device=logits_PBB.device)
+        accuracy_P = (logits_PBB.argmax(-1) == own_B).float().mean(-1)
+    return (both_PB - matching_PB).mean(-1), accuracy_P

@@ -1,10 +1,11 @@
-"""Metrics as pure functions: arrays in, numbers out.
+"""Metrics as pure functions: arrays in, numbers out, of all queries or of each.
 
 Letters: N images, M texts, C classes, Q questions, A answers of a closed list, D a width.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,39 +15,96 @@ TIE = 1e-6
 """Similarities that differ by less are equal: float32 products of equal vectors differ in their last bits."""
 
 
-def topk_accuracy(score_NC: np.ndarray, label_N: np.ndarray, k: int) -> float:
-    """Share of rows whose label is among the k highest scores; equal scores rank the lower class first.
+CUTOFFS = (1, 5, 10)
+"""The k of recall@k."""
 
-    NaN never counts as a hit.
+
+class Ranks(NamedTuple):
+    """Queries of one direction of retrieval."""
+
+    rank_Q: np.ndarray
+    """How many wrong items come before the query's best correct one."""
+    image_Q: np.ndarray
+    """The row of the image that asks, or whose caption asks."""
+
+
+def label_ranks(score_NC: np.ndarray, label_N: np.ndarray) -> np.ndarray:
+    """How many classes rank before each row's label, int [N]; equal scores rank the lower class first.
+
+    Where the label's own score is NaN it is more than any k.
     """
     own_N1 = np.take_along_axis(score_NC, label_N[:, None], 1)
     tied_NC = np.abs(score_NC - own_N1) <= TIE
     lower_NC = np.arange(score_NC.shape[1]) < label_N[:, None]
     ahead_N = np.where(tied_NC, lower_NC, ~(score_NC < own_N1)).sum(1)
-    return float(((ahead_N < k) & np.isfinite(own_N1[:, 0])).mean())
+    return np.where(np.isfinite(own_N1[:, 0]), ahead_N, np.iinfo(ahead_N.dtype).max)
 
 
-def recall_at_k(
-    image_ND: np.ndarray, text_MD: np.ndarray, image_of_text_M: np.ndarray, ks: Sequence[int] = (1, 5, 10)
-) -> dict[str, float]:
-    """Recall@k in both directions, by cosine of unit vectors.
+def topk_accuracy(rank_N: np.ndarray, k: int) -> float:
+    """Share of rows whose label is among the k highest scores, from its `label_ranks`."""
+    return float((rank_N < k).mean())
 
-    A query scores 1 if any correct item is in its top k. Ties count against the query: a wrong item of equal
-    similarity ranks first.
+
+def retrieval_ranks(
+    image_ND: np.ndarray,
+    text_MD: np.ndarray,
+    image_of_text_M: np.ndarray,
+    ways: Sequence[str] = ("i2t", "t2i"),
+) -> dict[str, Ranks]:
+    """Rank the correct items of each query, by cosine of unit vectors.
+
+    Ties count against the query: a wrong item of equal similarity ranks first.
 
     Args:
         image_ND: image embeddings of unit length.
         text_MD: caption embeddings of unit length.
         image_of_text_M: the row of the image that each caption belongs to; an image may have several.
-        ks: the cut-offs.
+        ways: the directions wanted, of ``i2t`` (image → text) and ``t2i``.
 
     Returns:
-        ``i2t_r<k>`` and ``t2i_r<k>``. Images without a caption are no queries.
+        The queries of each direction. Images without a caption are no queries.
     """
-    rank_i2t = _best_rank(image_ND, text_MD, np.arange(len(image_ND)), image_of_text_M)
-    rank_t2i = _best_rank(text_MD, image_ND, image_of_text_M, np.arange(len(image_ND)))
-    ranks = {"i2t": rank_i2t[np.isin(np.arange(len(image_ND)), image_of_text_M)], "t2i": rank_t2i}
-    return {f"{way}_r{k}": float((rank < k).mean()) for way, rank in ranks.items() for k in ks}
+    image_N = np.arange(len(image_ND))
+    ranks = {}
+    if "i2t" in ways:
+        asks_N = np.isin(image_N, image_of_text_M)
+        rank_N = _best_rank(image_ND, text_MD, image_N, image_of_text_M)
+        ranks["i2t"] = Ranks(rank_N[asks_N], image_N[asks_N])
+    if "t2i" in ways:
+        rank_M = _best_rank(text_MD, image_ND, image_of_text_M, image_N)
+        ranks["t2i"] = Ranks(rank_M, image_of_text_M)
+    return ranks
+
+
+def recall_at_k(ranks: Mapping[str, Ranks], ks: Sequence[int] = CUTOFFS) -> dict[str, float]:
+    """Recall@k of each direction: the share of queries with any correct item in their top k.
+
+    Returns:
+        ``i2t_r<k>`` and ``t2i_r<k>``.
+    """
+    return {f"{way}_r{k}": float((rank_Q < k).mean()) for way, (rank_Q, _) in ranks.items() for k in ks}
+
+
+def recall_items(groups: Sequence[Ranks], images: int, ks: Sequence[int] = CUTOFFS) -> np.ndarray:
+    """Mean recall as one value an image, to resample images by; float32 [images].
+
+    The score is the mean over groups and cut-offs of the share of queries that hit. Images ask unequally often,
+    so each share is a ratio of two sums over images, and an image's value is the score plus what it moves
+    it by to first order (Taylor linearisation of a ratio; Särndal, Swensson & Wretman 1992, ch. 5). The
+    values' mean is the score, and means of resampled values vary as the resampled score does. Where all
+    images ask equally often a value is the image's own mean recall; else it may lie outside 0..1.
+
+    Args:
+        groups: the queries of each direction or pool; all count the same.
+        images: how many images there are. One that never asks has the score itself.
+        ks: the cut-offs.
+    """
+    item_N = np.zeros(images)
+    for rank_Q, image_Q in groups:
+        hit_Q = (rank_Q[:, None] < np.array(ks)).mean(1)
+        weight = images / (len(hit_Q) * len(groups))
+        item_N += hit_Q.mean() / len(groups) + weight * np.bincount(image_Q, hit_Q - hit_Q.mean(), images)
+    return item_N.astype(np.float32)
 
 
 def _best_rank(

@@ -1,6 +1,7 @@
 """From every method's benchmark scores and costs to one ranking: the content of metrics/ranking.json."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,14 +15,19 @@ Scores = dict[str, dict[str, float]]
 ORACLE, MAIN = "grid", "hyma"
 
 
-def rank(benchmarks: Mapping[str, Json], flops: Json, seconds: Mapping[str, float], probes: Json) -> Json:
+def rank(
+    benchmarks: Mapping[str, Json], flops: Json, records: Mapping[str, Json], probes: Json | None = None
+) -> Json:
     """Compare all methods with the oracle, benchmark by benchmark and over all.
+
+    A method with connectors is judged by their scores on the benchmarks, one without by its own scores of the
+    pairs, the same for every benchmark. Pairs that failed rank below all others.
 
     Args:
         benchmarks: name → content of metrics/benchmarks/<name>.json; each names the protocol that ranks.
         flops: content of metrics/flops.json.
-        seconds: method → wall-clock seconds of its search.
-        probes: content of metrics/probes.json.
+        records: method → its record (see `hyma.search.result.save`), the oracle's among them.
+        probes: content of metrics/probes.json, if the encoders were probed.
 
     Returns:
         metrics/ranking.json: see the section "The seams" of the design, or its keys.
@@ -29,33 +35,58 @@ def rank(benchmarks: Mapping[str, Json], flops: Json, seconds: Mapping[str, floa
     Raises:
         HymaError: if a method lacks a pair.
     """
-    scores = {name: _scores(content) for name, content in benchmarks.items()}
-    _refuse_missing(scores)
-    methods = list(next(iter(scores.values())))
-    overall = {method: _mean_scores(scores, method) for method in methods}
-    compared = {name: {method: _compare(of, method) for method in methods} for name, of in scores.items()}
+    own = {name: _scores(content) for name, content in benchmarks.items()}
+    stitched = [method for method, record in records.items() if record["connectors"] != "none"]
+    _refuse_missing(own, {method: records[method]["failed"] for method in stitched})
+    scores = {name: _with_records(of, records) for name, of in own.items()}
+    overall = {method: _mean_scores(scores, method) for method in records}
+    compared = {
+        name: {method: _compare(of, method, stitched) for method in records} for name, of in scores.items()
+    }
     return {
         "pairs": len(overall[ORACLE]),
         "oracle": ORACLE,
         "protocol": _protocol(benchmarks),
+        "methods": {
+            method: {key: record[key] for key in ("label", "connectors", "failed", "notes")}
+            | {"trains": record["steps"] > 0}
+            for method, record in records.items()
+        },
         "benchmarks": {
             name: {"metric": content["metric"], "methods": compared[name]}
             for name, content in benchmarks.items()
         },
-        "mean": {method: _mean([compared[name][method] for name in scores]) for method in methods},
-        "overall": {method: _compare(overall, method) for method in methods},
+        "mean": {method: _mean([compared[name][method] for name in scores]) for method in records},
+        "overall": {method: _compare(overall, method, stitched) for method in records},
         "scores": {
             method: {
-                pair: {"mean": overall[method][pair]}
-                | {name: of[method][pair] for name, of in scores.items()}
-                for pair in overall[method]
+                pair: {"mean": _finite(overall[method][pair])}
+                | {name: _finite(of[method][pair]) for name, of in scores.items()}
+                for pair in overall[ORACLE]
             }
-            for method in methods
+            for method in records
+            if method in stitched
         },
-        "unimodal": _unimodal(probes, overall[ORACLE]),
-        "cost": _cost(flops, seconds),
-        "winner": _winner(overall),
+        "own_scores": {
+            method: record["scores"] for method, record in records.items() if method not in stitched
+        },
+        "unimodal": None if probes is None else _unimodal(probes, overall[ORACLE]),
+        "cost": _cost(flops, {method: record["seconds"] for method, record in records.items()}),
+        "winner": _winner({method: overall[method] for method in overall if method in stitched}),
     }
+
+
+def _with_records(of: Scores, records: Mapping[str, Json]) -> Scores:
+    """The scores of every method: of its connectors where it has them, else its own."""
+    return {
+        method: (record["scores"] if record["connectors"] == "none" else of[method])
+        | dict.fromkeys(record["failed"], -math.inf)
+        for method, record in records.items()
+    }
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def summary(ranking: Json) -> Json:
@@ -71,6 +102,7 @@ def summary(ranking: Json) -> Json:
         agreed = {key: ranking["mean"][method][key] for key in ("spearman", "ndcg@5", "relative_regret")}
         ratios = {"flops_ratio": cost["flops_ratio"], "seconds_ratio": cost["seconds_ratio"]}
         result[method] = {"score": ranking["overall"][method]["score"]} | agreed | ratios
+        result[method] = {key: value for key, value in result[method].items() if value is not None}
     return result
 
 
@@ -81,13 +113,12 @@ def _scores(benchmark: Json) -> Scores:
     }
 
 
-def _refuse_missing(scores: Mapping[str, Scores]) -> None:
-    """Every benchmark needs every method's score of every pair that occurs anywhere."""
-    methods = dict.fromkeys(method for of in scores.values() for method in of)
+def _refuse_missing(scores: Mapping[str, Scores], failed: Mapping[str, Collection[str]]) -> None:
+    """Every benchmark needs every stitching method's score of every pair that occurs anywhere, but failed ones."""
     pairs = dict.fromkeys(pair for of in scores.values() for found in of.values() for pair in found)
     for name, of in scores.items():
-        for method in methods:
-            missing = [pair for pair in pairs if pair not in of.get(method, {})]
+        for method, excused in failed.items():
+            missing = [pair for pair in pairs if pair not in of.get(method, {}) and pair not in excused]
             if missing:
                 raise HymaError(
                     f"metrics/benchmarks/{name}.json: no score of {method} for pair {missing[0]} "
@@ -107,35 +138,38 @@ def _mean_scores(scores: Mapping[str, Scores], method: str) -> dict[str, float]:
     return {pair: float(np.mean([of[method][pair] for of in scores.values()])) for pair in pairs}
 
 
-def _compare(scores: Scores, method: str) -> Agreement:
-    found = agreement(scores[ORACLE], scores[method])
-    return {"pair": found["pair"], "score": scores[method][str(found["pair"])]} | found
+def _compare(scores: Scores, method: str, stitched: Collection[str]) -> Agreement:
+    own = scores[method]
+    found = agreement(scores[ORACLE], own)
+    # Of several first pairs the score is the same; a method without connectors has none.
+    top = max(own[pair] for pair in scores[ORACLE])
+    return {"score": _finite(top) if method in stitched else None} | found
 
 
 def _mean(rows: list[Agreement]) -> Agreement:
     """Each measure averaged over the benchmarks on which it is defined."""
     result: Agreement = {}
-    for key in rows[0]:
+    for key in rows[0].keys() - {"pair", "picks", "regret_std"}:
         values = [value for row in rows if isinstance(value := row[key], int | float)]
-        if values:
-            result[key] = float(np.mean(values))
-        elif key != "pair":
-            result[key] = None
-    return result
+        result[key] = float(np.mean(values)) if values else None
+    return dict(sorted(result.items()))
 
 
 def _cost(flops: Json, seconds: Mapping[str, float]) -> Json:
-    """FLOPs and seconds of each method; the ratios say how many times cheaper than the oracle it is."""
+    """FLOPs and seconds of each method; the ratios say how many times cheaper than the oracle it is.
+
+    A method that computes nothing has no ratios.
+    """
     total = {method: entry["total"] for method, entry in flops["methods"].items()}
     return {
         method: {
             "flops": total[method],
             "seconds": seconds[method],
-            "flops_ratio": total[ORACLE] / total[method],
-            "seconds_ratio": seconds[ORACLE] / seconds[method],
+            "flops_ratio": total[ORACLE] / total[method] if total[method] else None,
+            "seconds_ratio": seconds[ORACLE] / seconds[method] if total[method] else None,
             "parts": flops["methods"][method]["parts"],
         }
-        for method in total
+        for method in seconds
     }
 
 

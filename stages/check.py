@@ -1,7 +1,7 @@
 """Check the whole of params.yaml before anything runs: python -m stages.check.
 
 Writes a file that never changes, on which the first stages depend: a mistake anywhere in params.yaml stops
-`dvc repro` within a second, and a change elsewhere re-runs nothing else.
+`dvc repro` within seconds, and a change elsewhere re-runs nothing else.
 """
 
 from pathlib import Path
@@ -9,12 +9,15 @@ from pathlib import Path
 from hyma import params
 from hyma.experiment import Experiment
 from hyma.files import write_text
+from hyma.search.methods import load
 from stages._run import run
 
 
 def main() -> None:
     """Validate params.yaml."""
-    params.validate(params.load(), Experiment)
+    experiment = params.validate(params.load(), Experiment)
+    for name, content in (experiment.search.model_extra or {}).items():
+        params.validate(content, load(name).Params, key=f"search.{name}")
     write_text(Path("data/params.checked"), "params.yaml is valid\n")
 
 

@@ -11,7 +11,7 @@ from hyma.assess import assess
 from hyma.evaluate_params import EvaluateParams
 from hyma.features import open_aligned
 from hyma.files import write_json
-from hyma.search.result import load_stitches
+from hyma.search import records
 from stages._run import run
 
 
@@ -22,19 +22,18 @@ def main() -> None:
     slug = parser.parse_args().slug
     images, texts = params.names("image_encoders"), params.names("text_encoders")
     pairs = [f"{image}-{text}" for image in images for text in texts]
-    methods = {
-        "hyma": load_stitches([Path("models/hyma/result.safetensors")], pairs),
-        "grid": load_stitches([Path(f"models/grid/{pair}.safetensors") for pair in pairs], pairs),
-    }
+    names = records.methods()
+    methods = records.stitches({name: records.read(name, pairs) for name in names}, pairs)
     width: dict[str, int] = {}
-    for pair, stitch in methods["grid"].items():
-        image, text = pair.split("-")
-        width |= {image: stitch.spec.d_image, text: stitch.spec.d_text}
+    for stitches in methods.values():
+        for pair, stitch in stitches.items():
+            image, text = pair.split("-")
+            width |= {image: stitch.spec.d_image, text: stitch.spec.d_text}
     data = prepared.read(Path("data/prepared/benchmarks") / slug)
     rows = dict.fromkeys(images, data.images["id"]) | dict.fromkeys(texts, data.texts["id"])
     files = {encoder: Path(f"features/benchmarks/{encoder}/{slug}.arrow") for encoder in rows}
     features = {
-        encoder: open_aligned(files[encoder], ids, data.meta.data_hash, width[encoder]).to_numpy()
+        encoder: open_aligned(files[encoder], ids, data.meta.data_hash, width.get(encoder)).to_numpy()
         for encoder, ids in rows.items()
     }
     own = params.read("evaluate", EvaluateParams)

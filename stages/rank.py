@@ -5,6 +5,7 @@ from pathlib import Path
 from hyma import params
 from hyma.files import read_json, write_json
 from hyma.ranking import rank, summary
+from hyma.search import records
 from stages._run import run
 
 
@@ -14,13 +15,11 @@ def main() -> None:
     benchmarks = {
         name: read_json(metrics / "benchmarks" / f"{name}.json") for name in params.names("benchmarks")
     }
-    pairs = [(i, t) for i in params.names("image_encoders") for t in params.names("text_encoders")]
-    seconds = {
-        "hyma": read_json(Path("models/hyma/result.json"))["seconds"],
-        "grid": sum(read_json(Path(f"models/grid/{i}-{t}.json"))["seconds"] for i, t in pairs),
-    }
+    pairs = [f"{i}-{t}" for i in params.names("image_encoders") for t in params.names("text_encoders")]
+    names = records.methods()
+    found = {name: records.read(name, pairs) for name in names}
     flops, probes = read_json(metrics / "flops.json"), read_json(metrics / "probes.json")
-    ranking = rank(benchmarks, flops, seconds, probes)
+    ranking = rank(benchmarks, flops, found, probes)
     write_json(metrics / "ranking.json", ranking)
     write_json(metrics / "summary.json", summary(ranking))
 

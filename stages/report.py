@@ -1,12 +1,13 @@
-"""Write reports/ranking.md and its pictures: python -m stages.report."""
+"""Write reports/ranking.md, reports/methods.md and their pictures: python -m stages.report."""
 
 import csv
 from pathlib import Path
 
 from hyma import params
 from hyma.files import atomic, read_json, write_text
-from hyma.report import environment, figures
-from hyma.report.ranking import Inputs, page
+from hyma.report import environment, methods, ranking
+from hyma.report.inputs import Inputs
+from hyma.report.pictures import draw
 from stages._run import run
 
 METRICS = Path("metrics")
@@ -14,25 +15,29 @@ METRICS = Path("metrics")
 
 def main() -> None:
     """Read what was measured, draw, write."""
-    ranking = read_json(METRICS / "ranking.json")
+    everything = measured()
+    reports = Path("reports")
+    with atomic(reports / "figures") as folder:
+        draw(folder, everything)
+    write_text(reports / "ranking.md", ranking.page(everything))
+    write_text(reports / "methods.md", methods.page(everything.ranking))
+
+
+def measured() -> Inputs:
+    """What the stages before left."""
     names = params.names("benchmarks")
     pairs = [f"{i}-{t}" for i in params.names("image_encoders") for t in params.names("text_encoders")]
-    grid = {pair: read_json(Path(f"models/grid/{pair}.json")) for pair in pairs}
-    with atomic(Path("reports/figures")) as folder:
-        figures.scatter(folder / "scatter.png", ranking, "hyma")
-        figures.heatmap(folder / "pairs.png", ranking)
-        figures.cost_quality(folder / "cost.png", ranking)
-        figures.unimodal(folder / "unimodal.png", ranking)
-        figures.training(folder / "training.png", columns(METRICS / "hyma_steps.csv"), grid)
     trained_on = params.names("training")[0]
     sets = {f"{trained_on} (training)": f"training/{trained_on}"} | {
         name: f"benchmarks/{name}" for name in names
     }
-    inputs = Inputs(
-        ranking=ranking,
+    return Inputs(
+        ranking=read_json(METRICS / "ranking.json"),
         benchmarks={name: read_json(METRICS / "benchmarks" / f"{name}.json") for name in names},
         flops=read_json(METRICS / "flops.json"),
-        data={label: read_json(Path(f"data/prepared/{place}/meta.json")) for label, place in sets.items()},
+        data={name: read_json(Path(f"data/prepared/{place}/meta.json")) for name, place in sets.items()},
+        steps=columns(METRICS / "hyma_steps.csv"),
+        grid={pair: read_json(Path(f"models/grid/{pair}.json")) for pair in pairs},
         environment={
             **environment.versions(),
             "machine": environment.machine(),
@@ -41,7 +46,6 @@ def main() -> None:
             "revision": environment.revision(),
         },
     )
-    write_text(Path("reports/ranking.md"), page(inputs))
 
 
 def columns(file: Path) -> dict[str, list[float]]:

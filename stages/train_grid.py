@@ -6,11 +6,11 @@ Reads features/training/<slug>/ of both, writes models/grid/<image>-<text>.safet
 import argparse
 from pathlib import Path
 
-from hyma import device, params
-from hyma.search.data import load
+from hyma import params
 from hyma.search.grid import search
 from hyma.search.params import ConnectorParams, GridParams
 from hyma.search.result import save
+from stages._features import training_features
 from stages._run import run
 
 
@@ -21,16 +21,7 @@ def main() -> None:
     parser.add_argument("text", help="key under text_encoders in params.yaml")
     args = parser.parse_args()
     connector, seed = params.read("connector", ConnectorParams), params.read("seed", int)
-    (name,) = params.names("training")
-    features = load(
-        Path("data/prepared/training") / name,
-        Path("features/training"),
-        [args.image],
-        [args.text],
-        connector,
-        seed,
-        device.resolve(params.read("device", str)),
-    )
+    features = training_features([args.image], [args.text])
     result = search(features, params.read("grid", GridParams), connector, seed)
     save(result, Path("models/grid"), f"{args.image}-{args.text}")
 

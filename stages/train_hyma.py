@@ -6,28 +6,19 @@ Reads features/training/, writes models/hyma/ and the training log metrics/hyma_
 import csv
 from pathlib import Path
 
-from hyma import device, params
+from hyma import params
 from hyma.files import atomic
-from hyma.search.data import load
 from hyma.search.hypernetwork import search
 from hyma.search.params import ConnectorParams, HymaParams
 from hyma.search.result import SearchResult, save
+from stages._features import training_features
 from stages._run import run
 
 
 def main() -> None:
     """Search with HYMA; write every pair's connector and the log of the steps."""
     connector, seed = params.read("connector", ConnectorParams), params.read("seed", int)
-    (name,) = params.names("training")
-    features = load(
-        Path("data/prepared/training") / name,
-        Path("features/training"),
-        params.names("image_encoders"),
-        params.names("text_encoders"),
-        connector,
-        seed,
-        device.resolve(params.read("device", str)),
-    )
+    features = training_features()
     result = search(features, params.read("hyma", HymaParams), connector, seed)
     save(result, Path("models/hyma"))
     write_log(result)

@@ -7,10 +7,14 @@ import ast
 import re
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from ruamel.yaml import YAML
 
+from hyma.search.methods import known
+
 ROOT = Path(__file__).parent.parent
+METHOD = re.compile(r"hyma/search/methods/(?!__init__).*\.py")
 
 
 def files_of(module: str) -> set[str]:
@@ -28,6 +32,16 @@ def files_of(module: str) -> set[str]:
         waiting += _imported(path)
         waiting += [".".join(parent.parts) for parent in path.parents if parent.parts]
     return {path for path in seen if len(ast.parse((ROOT / path).read_text()).body) > 1}
+
+
+def modules_of(stage: dict[str, Any]) -> set[str]:
+    """The modules that a stage of dvc.yaml has to name."""
+    return {path for path in files_of(module_of(stage["cmd"])) if not METHOD.fullmatch(path)}
+
+
+def is_module(dep: str) -> bool:
+    """Whether a dependency is a module that `update` looks after."""
+    return dep.endswith(".py") and not METHOD.fullmatch(dep)
 
 
 def module_of(cmd: str) -> str:
@@ -54,23 +68,29 @@ def _imported(path: Path) -> list[str]:
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
             names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-    # The readers are chosen by name at run time: every one of them counts.
+    # Readers and search methods are chosen by name at run time: every one of them counts.
     if path == Path("hyma/readers/prepare.py"):
         names += [f"hyma.readers.{file.stem}" for file in (ROOT / "hyma/readers").glob("*.py")]
+    if path in (Path("stages/check.py"), Path("stages/search.py"), Path("stages/study.py")):
+        names += [f"hyma.search.methods.{method}" for method in known()]
     return names
 
 
 def update(file: Path) -> None:
-    """Rewrite the modules among every stage's `deps`; other dependencies stay."""
+    """Rewrite the modules among every stage's `deps`; other dependencies stay.
+
+    Files of search methods are left out: the stages that load them name the folder, or the one they run.
+    """
     yaml = YAML()
     yaml.width = 200
     content = yaml.load(file)
     for entry in content["stages"].values():
         stage = entry.get("do", entry)
-        data = [dep for dep in stage.get("deps", []) if not dep.endswith(".py")]
-        stage["deps"] = [*data, *sorted(files_of(module_of(stage["cmd"])))]
+        data = [dep for dep in stage.get("deps", []) if not is_module(dep)]
+        stage["deps"] = [*data, *sorted(modules_of(stage))]
     yaml.dump(content, file)
 
 
 if __name__ == "__main__":
-    update(ROOT / "dvc.yaml")
+    for pipeline in ("dvc.yaml", "studies/dvc.yaml"):
+        update(ROOT / pipeline)

@@ -1,6 +1,7 @@
 """A small experiment in a folder of its own, for tests that run the real commands."""
 
 import copy
+import json
 import os
 import re
 import shutil
@@ -26,6 +27,17 @@ WORLD = {
     "okvqa_questions": 24,
     "textvqa_questions": 24,
 }
+HYMA = {"batch": 64, "epochs": 2, "samples": 200, "components": 32}
+METHODS = ("hyma_two_sided", "autopair", "cca", "cka", "random")
+SEARCH: dict[str, dict[str, Any]] = {
+    "hyma_two_sided": HYMA | {"bm": 4},
+    "grid_large": {"batch": 256, "epochs": 2},
+    "cgs": {"samples": 128, "batch": 64},
+    "autopair": {"flops": 1.0e8, "batch": 64},
+    "cca": {},
+}
+ANSWER = "answers/ask_llm.json"
+RANKING = ("vit-minilm", "vit-words", "byobnet-minilm", "byobnet-words")
 ENVIRONMENT = os.environ | {
     "HF_HUB_OFFLINE": "1",
     "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
@@ -43,8 +55,17 @@ def small(params: dict[str, Any]) -> dict[str, Any]:
     params["image_encoders"] = {slug: params["image_encoders"][slug] for slug in ("vit", "byobnet")}
     params["text_encoders"] = {slug: params["text_encoders"][slug] for slug in ("minilm", "words")}
     params["connector"] |= {"hidden": 16}
-    params["hyma"] |= {"bm": 1, "batch": 64, "epochs": 2}
+    params["hyma"] |= HYMA | {"bm": 1}
     params["grid"] |= {"batch": 64, "epochs": 2}
+    params["refine"] |= {"top": 2, "flops": 1.0e8, "batch": 64}
+    params["search"]["methods"] = list(METHODS)
+    for name, settings in SEARCH.items():
+        params["search"][name] = params["search"].get(name, {}) | settings
+    for name, settings in params["search"].items():
+        if name not in ("methods", "recorded") and "samples" in settings:
+            settings["samples"] = min(settings["samples"], 200)
+    params["search"]["recorded"] = {"ask_llm": {"file": ANSWER}}
+    params["studies"] |= {"seeds": [0, 1], "resamples": 100, "bm": [1, 4], "folds": 2}
     return params
 
 
@@ -64,6 +85,7 @@ def create(folder: Path) -> "Project":
             shutil.copy(ROOT / name, folder / name)
     project = Project(folder)
     project.write_params(small(project.params()))
+    project.write_answer(RANKING)
     for arguments in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "start"]):
         project.run("git", *arguments)
     return project
@@ -82,6 +104,17 @@ class Project:
     def write_params(self, params: dict[str, Any]) -> None:
         """Replace params.yaml."""
         (self.folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+
+    def write_answer(self, ranking: Sequence[str]) -> None:
+        """Replace the recorded ranking by one of this experiment's pairs."""
+        answer = {
+            "model": "nobody",
+            "date": "2026-01-01",
+            "question": "Which pair?",
+            "ranking": list(ranking),
+        }
+        (self.folder / ANSWER).parent.mkdir(exist_ok=True)
+        (self.folder / ANSWER).write_text(json.dumps(answer))
 
     def run(self, *command: str, code: int = 0) -> str:
         """Run a command in the folder, expect its exit code, return what it printed to both streams."""

@@ -45,6 +45,8 @@ def stitch(spec: ConnectorSpec, seed: int, image: Normaliser, text: Normaliser) 
 @pytest.mark.parametrize("kind", LAYERS)
 def test_layers(kind: Any) -> None:
     assert ConnectorSpec(kind, 3, 5, 7).layers == LAYERS[kind]
+    # Two-sided: the last one ends in the shared space instead.
+    assert ConnectorSpec(kind, 3, 5, 7, shared=2).layers == [*LAYERS[kind][:-1], (2, LAYERS[kind][-1][1])]
 
 
 @settings(max_examples=40, deadline=None)
@@ -119,6 +121,52 @@ def test_stitch_by_hand() -> None:
     )
 
 
+def test_two_sided_stitch_by_hand() -> None:
+    text = {"weight0": torch.tensor([[1.0, 1.0], [0.0, 2.0], [1.0, 0.0]]), "bias0": torch.tensor([0.0, 0, 1])}
+    image = {"weight0": torch.tensor([[10.0, 0], [0, 5], [0, 0]]), "bias0": torch.tensor([0.0, 0, 6])}
+    l2 = Normaliser("l2")
+    pair = Stitch(ConnectorSpec("linear", 2, 2, shared=3), text, l2, l2, image)
+    # [3, 4] is [0.6, 0.8] at unit length; through the image's map [6, 4, 6], through the text's [1.4, 1.6, 1.6].
+    for length in (1, 7):
+        found = pair.embed_image(length * torch.tensor([[3.0, 4.0]]))
+        assert found[0].tolist() == pytest.approx([6 / 88**0.5, 4 / 88**0.5, 6 / 88**0.5])
+    found = pair.embed_text(torch.tensor([[3.0, 4.0]]))
+    assert found[0].tolist() == pytest.approx([1.4 / 7.08**0.5, 1.6 / 7.08**0.5, 1.6 / 7.08**0.5])
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+def test_two_sided_save_and_load(tmp_path: Path, kind: Any) -> None:
+    """Both sides come back, in pairs that share an encoder too, and both embed into the shared width."""
+    widths = {"vit": 4, "mini": 3, "bert": 5}
+    torch.manual_seed(0)
+    normaliser = {
+        slug: Normaliser.fit("standardise", torch.randn(9, width)) for slug, width in widths.items()
+    }
+    stitches = {}
+    for number, text in enumerate(("mini", "bert")):
+        spec = ConnectorSpec(kind, widths[text], 4, 8, shared=6)
+        made = stitch(spec, number, normaliser["vit"], normaliser[text])
+        to_shared = ConnectorSpec("linear", 4, 6)
+        made.image_connector = initialise(to_shared, torch.Generator().manual_seed(10 + number))
+        stitches[f"vit-{text}"] = made
+    save(tmp_path / "a.safetensors", stitches)
+    found = load(tmp_path / "a.safetensors")
+    assert found.keys() == stitches.keys()
+    for pair, own in found.items():
+        expected = stitches[pair]
+        assert own.spec == expected.spec
+        for side in ("connector", "image_connector"):
+            ours, theirs = getattr(own, side), getattr(expected, side)
+            assert ours.keys() == theirs.keys()
+            assert all(torch.equal(ours[name], weight) for name, weight in theirs.items())
+        text_BD, image_BD = torch.randn(2, own.spec.d_text), torch.randn(2, 4)
+        for embed, feature_BD in (("embed_text", text_BD), ("embed_image", image_BD)):
+            embedded_BD = getattr(own, embed)(feature_BD)
+            assert embedded_BD.shape == (2, 6)
+            assert torch.equal(embedded_BD, getattr(expected, embed)(feature_BD))
+            torch.testing.assert_close(embedded_BD.norm(dim=-1), torch.ones(2))
+
+
 @pytest.mark.parametrize("normalise", ["l2", "standardise"])
 def test_save_and_load(tmp_path: Path, normalise: Any) -> None:
     widths = {"vit": 4, "res": 6, "mini": 3, "bert": 5}
@@ -140,6 +188,8 @@ def test_save_and_load(tmp_path: Path, normalise: Any) -> None:
         text_BD, image_BD = torch.randn(2, own.spec.d_text), torch.randn(2, own.spec.d_image)
         torch.testing.assert_close(own.embed_text(text_BD), expected.embed_text(text_BD))
         torch.testing.assert_close(own.embed_image(image_BD), expected.embed_image(image_BD))
+        assert own.image_connector is None
+        assert own.embed_image(image_BD).shape == own.embed_text(text_BD).shape == (2, own.spec.d_image)
     # Statistics are held once an encoder.
     with safe_open(tmp_path / "a.safetensors", framework="pt") as file:
         statistics = 0 if normalise == "l2" else 2 * len(widths)

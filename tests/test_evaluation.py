@@ -5,8 +5,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from hyma.evaluation import Evaluator, protocols
+from hyma.kinds import Protocol
 from hyma.prepared import IMAGES, QUESTIONS, TEXTS, Meta, Prepared, table
 
 Rows = list[dict[str, Any]]
@@ -44,6 +47,8 @@ def test_ensemble_is_brought_to_unit_length() -> None:
     # Class b scores 0.96. On the paper's prompt alone a scores 0.6.
     assert Evaluator(data, "standard").score(image_ND, text_MD) == {"score": 1, "top1": 1, "top5": 1}
     assert Evaluator(data, "paper").score(image_ND, text_MD) == {"score": 0, "top1": 0, "top5": 1}
+    assert Evaluator(data, "standard").items(image_ND, text_MD).tolist() == [1]
+    assert Evaluator(data, "paper").items(image_ND, text_MD).tolist() == [0]
 
 
 def test_classification_equals_a_loop() -> None:
@@ -71,6 +76,7 @@ def test_classification_equals_a_loop() -> None:
         found_scores = Evaluator(data, protocol).score(image_ND, text_MD)  # type: ignore[arg-type]
         top1, top5 = (pytest.approx(np.mean(hits[k])) for k in (1, 5))
         assert found_scores == {"score": top1, "top1": top1, "top5": top5}
+        assert Evaluator(data, protocol).items(image_ND, text_MD).tolist() == hits[1]  # type: ignore[arg-type]
 
 
 def test_repeated_class_names() -> None:
@@ -105,9 +111,78 @@ def test_retrieval_by_hand() -> None:
     }
     expected = {"score": pytest.approx((0.5 + 1 / 3 + 4) / 6)} | recall
     assert Evaluator(data, "standard").score(IMAGE_ND, TEXT_MD) == expected
+    # Mean recalls of the images 1 and 2/3, of the captions 2/3, 1 and 2/3; all in all 5/6 and 7/9, score 29/36.
+    # Image 0 moves the score by (1/6) / 2 and (-1/9 + 2/9) / 3, halved for two directions, doubled for two images.
+    items = Evaluator(data, "standard").items(IMAGE_ND, TEXT_MD)
+    assert items.tolist() == pytest.approx([29 / 36 + 1 / 12 + 1 / 27, 29 / 36 - 1 / 12 - 1 / 27])
     # Pool 0: both images find the other's caption. Pool 1: image 0 finds its own; image 1 does not ask.
     expected = {"score": pytest.approx(2.5 / 3), "i2t_r1": 0.5, "i2t_r5": 1, "i2t_r10": 1}
     assert Evaluator(data, "paper").score(IMAGE_ND, TEXT_MD) == expected
+    # Neither image stands out in pool 0, and in pool 1 there is only one.
+    assert Evaluator(data, "paper").items(IMAGE_ND, TEXT_MD).tolist() == pytest.approx([2.5 / 3] * 2)
+
+
+@pytest.mark.parametrize("protocol", ["standard", "paper"])
+def test_items_of_equally_many_captions_are_the_images_own_recall(protocol: Protocol) -> None:
+    rng = np.random.default_rng(5)
+    owner, pool = np.repeat(np.arange(15), 3), np.tile(np.arange(3), 15)
+    image_ND, text_MD = unit(rng, 15, 4), unit(rng, 45, 4)
+    similarity_NM = image_ND @ text_MD.T
+    expected = []
+    for image in range(15):
+        own = np.flatnonzero(owner == image)
+        if protocol == "standard":
+            wrong = similarity_NM[image, owner != image]
+            to_text = np.mean([(wrong > similarity_NM[image, own].max()).sum() < k for k in (1, 5, 10)])
+            to_image = [
+                np.mean([(similarity_NM[:, row] > similarity_NM[image, row]).sum() < k for k in (1, 5, 10)])
+                for row in own
+            ]
+            expected.append((to_text + np.mean(to_image)) / 2)
+        else:
+            rivals = [similarity_NM[image, pool == pool[row]] for row in own]
+            ranks = [(near > similarity_NM[image, row]).sum() for near, row in zip(rivals, own, strict=True)]
+            expected.append(np.mean([rank < k for rank in ranks for k in (1, 5, 10)]))
+    found = Evaluator(captioned(owner.tolist(), pool.tolist(), 15), protocol).items(image_ND, text_MD)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert len(set(found.tolist())) > 3
+
+
+def drawn(rng: np.random.Generator, task: str) -> Prepared:
+    """A benchmark drawn by lot; its images and texts belong to either protocol or to both."""
+    count = int(rng.integers(4, 30))
+    turn = ["standard", "paper", *rng.choice(["both", "standard", "paper"], count - 2).tolist()]
+    if task == "classification":
+        images: Rows = [{"label": int(rng.integers(7)), "protocol": protocol} for protocol in turn]
+        texts = prompts(list(range(7)) * 2, "standard") + prompts(list(range(7)), "paper")
+        return made(task, images, texts, classes=list("abcdefg"))
+    if task == "vqa":
+        asked = [
+            {"image": int(rng.integers(count)), "prompt": int(rng.integers(2)),
+             "answers": rng.choice(list("abcd"), 10).tolist()} for _ in range(25)
+        ]  # fmt: skip
+        return made(task, [{}] * count, [{"target": row % 3} for row in range(6)], asked, answers=list("abc"))
+    texts = [
+        {"image": image, "pool": pool, "protocol": protocol}
+        for image, protocol in enumerate(turn)
+        for pool in range(int(rng.integers(image < 2, 5)))  # some images have no caption, but not all
+    ]
+    return made(task, [{"protocol": protocol} for protocol in turn], texts)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.sampled_from(["classification", "retrieval", "vqa"]), st.integers(0, 10**6))
+def test_the_mean_of_the_items_is_the_score(task: str, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    data = drawn(rng, task)
+    image_ND, text_MD = unit(rng, len(data.images), 5), unit(rng, len(data.texts), 5)
+    for protocol in protocols(data):
+        evaluator = Evaluator(data, protocol)
+        items = evaluator.items(image_ND, text_MD)
+        assert items.dtype == np.float32
+        assert items.shape == (25 if task == "vqa" else len(evaluator.images),)
+        score = evaluator.score(image_ND, text_MD)["score"]
+        assert items.mean(dtype=np.float64) == pytest.approx(score, abs=1e-6)
 
 
 def test_each_protocol_sees_its_own_images() -> None:
@@ -167,6 +242,8 @@ def test_vqa_by_hand() -> None:
     assert found["score"] == pytest.approx((1 + 0.6 + 0 + 0.3 + 0.3) / 5)
     assert found["no_image"] == pytest.approx((0 + 1 + 0 + 0.9 + 0) / 5)
     assert list(found) == ["score", "no_image"]
+    items = Evaluator(data, "standard").items(IMAGE_ND, text_MD)
+    assert items.tolist() == pytest.approx([1, 0.6, 0, 0.3, 0.3])
     # Opposite images have no mean direction: every answer is as near, and the first of the list is taken.
     found = Evaluator(data, "standard").score(np.array([[1, 0], [-1, 0]], np.float32), text_MD)
     assert found["no_image"] == pytest.approx((1 + 0 + 1 + 0.3 + 0.3) / 5)

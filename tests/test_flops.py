@@ -1,6 +1,6 @@
 """FLOPs: the sums held against torch's own counter on real training steps, published figures, hand counts."""
 
-from itertools import product
+from itertools import combinations, product
 from typing import Any
 
 import pytest
@@ -14,13 +14,14 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from hyma import flops
 from hyma.connectors import Connector, ConnectorSpec, forward, initialise
-from hyma.hypernetwork import FactorisedHypernetwork, Hypernetwork, PairName, build
+from hyma.hypernetwork import DenseHypernetwork, PairName
 from hyma.losses import info_nce
-from hyma.search.training import sample_batches
+from hyma.search.training import pair_batches, sample_batches
+from tests.test_hypernetwork import IMAGES, TEXTS, Factorised
 
 KINDS = ["linear", "mlp1", "mlp2"]
-both = pytest.mark.parametrize("decoder", ["dense", "factorised"])
 kinds = pytest.mark.parametrize("kind", KINDS)
+sides = pytest.mark.parametrize("two_sided", [False, True])
 
 
 def specs_of(kind: Any, images: dict[str, int], texts: dict[str, int]) -> dict[PairName, ConnectorSpec]:
@@ -28,12 +29,7 @@ def specs_of(kind: Any, images: dict[str, int], texts: dict[str, int]) -> dict[P
 
 
 def unequal(kind: Any) -> dict[PairName, ConnectorSpec]:
-    return specs_of(kind, {"vit": 5, "res": 8, "eff": 3}, {"mini": 4, "bert": 9})
-
-
-def network_of(decoder: str, specs: dict[PairName, ConnectorSpec]) -> Hypernetwork:
-    torch.manual_seed(0)
-    return build(decoder, specs, 7, [10, 11])
+    return specs_of(kind, IMAGES, TEXTS)
 
 
 def parameters_of(spec: ConnectorSpec) -> Connector:
@@ -87,24 +83,10 @@ def test_published_grid_step(d_image: int, published: float) -> None:
     assert round(sum(step.values()) / 1e9, 2) == published
 
 
-@both
 @kinds
-def test_prediction_is_what_the_hypernetwork_does(decoder: str, kind: str) -> None:
-    specs = unequal(kind)
-    network = network_of(decoder, specs)
-    with FlopCounterMode(display=False) as counter:
-        for number in range(len(specs)):
-            (connector,) = network(torch.tensor([number]))
-            sum(weight.square().sum() for weight in connector.values()).backward()
-    expected = counter.get_total_flops() / len(specs)
-    assert flops.hypernetwork_prediction(network, specs) == pytest.approx(expected)
-
-
-@both
-@kinds
-def test_search_is_what_a_step_on_every_pair_does(decoder: str, kind: str) -> None:
+def test_dense_search_is_what_a_step_on_every_pair_does(kind: str) -> None:
     specs, batch = unequal(kind), 5
-    network = network_of(decoder, specs)
+    network = DenseHypernetwork(specs, 7, [10, 11])
     data = [features(spec, batch) for spec in specs.values()]
     with FlopCounterMode(display=False) as counter:
         predicted = network(torch.arange(len(specs)))
@@ -113,29 +95,121 @@ def test_search_is_what_a_step_on_every_pair_does(decoder: str, kind: str) -> No
             for connector, (text_BD, image_BD) in zip(predicted, data, strict=True)
         ]
         torch.stack(losses).mean().backward()
-    parts = flops.hypernetwork_search(network, specs, batch, steps=1, bm=len(specs))
+    with FlopCounterMode(display=False) as writing, torch.no_grad():
+        for number in range(len(specs)):
+            network(torch.tensor([number]))
+    written = writing.get_total_flops()
+    parts = flops.dense_search(network, specs, batch, steps=1, bm=len(specs))
+    assert flops.dense_search(network, specs, batch, steps=0, bm=2)["hypernetwork"] == pytest.approx(written)
     size = sum(parameter.numel() for parameter in network.parameters())
     assert parts["optimizer"] == 14 * size
-    assert sum(parts.values()) - parts["optimizer"] == pytest.approx(counter.get_total_flops())
+    found = sum(parts.values()) - parts["optimizer"] - written
+    assert found == pytest.approx(counter.get_total_flops())
     # A third as many pairs a step and six times as many steps: twice the work, all but the optimizer's.
-    other = flops.hypernetwork_search(network, specs, batch, steps=6, bm=2)
-    for part in ("connector forward", "connector backward", "InfoNCE", "hypernetwork"):
+    other = flops.dense_search(network, specs, batch, steps=6, bm=2)
+    for part in ("connector forward", "connector backward", "InfoNCE"):
         assert other[part] == pytest.approx(2 * parts[part])
+    assert other["hypernetwork"] - written == pytest.approx(2 * (parts["hypernetwork"] - written))
+    assert other["optimizer"] == 6 * parts["optimizer"]
+
+
+def counted(made: Factorised, numbers: list[int], batch: int) -> float:
+    """Products of one step on these pairs, by torch's counter."""
+    images, texts = ([own[:batch] for own in side] for side in made.inputs)
+    made.network.zero_grad(set_to_none=True)
+    with FlopCounterMode(display=False) as counter:
+        made.network.contrast(images, texts, torch.tensor(numbers), 20)[0].mean().backward()
+    return float(counter.get_total_flops())
+
+
+def written_out(made: Factorised) -> float:
+    """Products of writing all connectors out, by hand."""
+    by_hand = 0.0
+    for (image, text), spec in made.specs.items():
+        d_image, d_text, k = IMAGES[image], TEXTS[text], made.network.text_bias.shape[1]
+        units = made.network.branch_bias.shape[1]
+        by_hand += 2 * d_text * d_text * (k + units) + 2 * d_image * d_image * k  # all components are kept
+        by_hand += 2 * (k if spec.shared else d_image) * k * (d_text if spec.kind == "linear" else units)
+    return by_hand
 
 
 @kinds
-def test_optimizer_of_the_factorised_decoder_leaves_idle_factors_out(kind: str) -> None:
-    """One pair a step: what has a gradient is updated, and nothing else."""
-    specs = unequal(kind)
-    network = network_of("factorised", specs)
-    assert isinstance(network, FactorisedHypernetwork)
-    updated = 0
-    for number in range(len(specs)):
-        network.zero_grad(set_to_none=True)
-        sum(weight.sum() for weight in network(torch.tensor([number]))[0].values()).backward()
-        updated += sum(own.numel() for own in network.parameters() if own.grad is not None)
-    found = flops.hypernetwork_search(network, specs, 4, steps=len(specs), bm=1)["optimizer"]
-    assert found == pytest.approx(14 * updated, abs=7 * len(specs))  # rounded to parameters a step
+@sides
+@pytest.mark.parametrize(
+    "numbers", [[0, 1, 2, 3, 4, 5], [0, 3, 4], [1, 2, 5]], ids=["all", "half", "other half"]
+)
+def test_factorised_step_is_what_torch_does(kind: str, two_sided: bool, numbers: list[int]) -> None:
+    """In each of these draws every encoder is in use, as in `factorised_training` if all pairs are drawn."""
+    made, batch = Factorised(kind, two_sided), 7
+    everything = flops.factorised_training(made.network, batch, 1, 6, 6)
+    a_pair = everything["InfoNCE"] / 6
+    expected = everything["hypernetwork"] - written_out(made) + a_pair * len(numbers)
+    assert expected == pytest.approx(counted(made, numbers, batch))
+    updated = sum(own.numel() for own in made.network.parameters() if own.grad is not None)
+    assert everything["optimizer"] == 14 * updated
+
+
+@kinds
+@sides
+@pytest.mark.parametrize("bm", [1, 2, 3, 5])
+def test_factorised_training_is_the_mean_over_all_draws(kind: str, two_sided: bool, bm: int) -> None:
+    """Idle encoders are neither computed nor updated; every draw of `bm` pairs is as likely as another."""
+    made, batch = Factorised(kind, two_sided), 4
+    draws, updated = [], []
+    for numbers in combinations(range(6), bm):
+        draws.append(counted(made, list(numbers), batch))
+        updated.append(sum(own.numel() for own in made.network.parameters() if own.grad is not None))
+    found = flops.factorised_training(made.network, batch, 10, bm, 6)
+    products = found["hypernetwork"] - written_out(made) + found["InfoNCE"]
+    assert products == pytest.approx(10 * sum(draws) / len(draws))
+    # The size is rounded to whole parameters.
+    assert found["optimizer"] == pytest.approx(10 * 14 * sum(updated) / len(updated), abs=10 * 14 * 0.51)
+
+
+@kinds
+@sides
+def test_writing_out_is_what_torch_does(kind: str, two_sided: bool) -> None:
+    made = Factorised(kind, two_sided)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        for number in range(6):
+            made.network(torch.tensor([number]))
+            made.network.image_connector(number // 2)
+    found = flops.factorised_training(made.network, 4, 0, 1, 6)
+    assert found == {"hypernetwork": counter.get_total_flops(), "InfoNCE": 0, "optimizer": 0}
+    assert written_out(made) == counter.get_total_flops()
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(1, 4), st.integers(1, 4), st.data())
+def test_in_use_by_enumeration(images: int, texts: int, data: st.DataObject) -> None:
+    pairs = list(product(range(images), range(texts)))
+    bm = data.draw(st.integers(1, len(pairs)))
+    draws = list(combinations(pairs, bm))
+    for side, count in ((0, images), (1, texts)):
+        found = flops._in_use(len(pairs), bm, count)
+        shares = [len({pair[side] for pair in draw}) / count for draw in draws]
+        assert found == pytest.approx(sum(shares) / len(shares))
+    assert flops._in_use(len(pairs), len(pairs), images) == 1
+
+
+def test_in_use_is_what_the_draws_of_training_give() -> None:
+    batches = pair_batches(6, 2, torch.Generator().manual_seed(0))
+    used = [len({number // 2 for number in next(batches).tolist()}) / 3 for _ in range(3000)]
+    # Of the 15 draws of two pairs 3 hold one image encoder twice: (3·1/3 + 12·2/3) / 15 = 0.6.
+    assert flops._in_use(6, 2, 3) == pytest.approx(0.6)
+    assert sum(used) / 3000 == pytest.approx(0.6, abs=0.01)
+
+
+@sides
+def test_factorised_start_by_hand(two_sided: bool) -> None:
+    """60 samples of 100 images and 200 texts, 3 components kept."""
+    made = Factorised("mlp1", two_sided, components=3)
+    # Covariance 2·60·D² and its eigenvectors 9·D³ each; components of the samples, then of all rows.
+    fitted = sum(2 * 60 * d**2 + 9 * d**3 for d in (5, 8, 3, 4, 9))
+    rows = sum(2 * (60 + count) * d * 3 for d, count in ((5, 100), (8, 100), (3, 100), (4, 200), (9, 200)))
+    # 6 text components with 9 of images: 2·60·6·9; its square 2·6²·9; eigenvectors 9·6³; images' side 2·6·9·K.
+    shared = 2 * 60 * 6 * 9 + 2 * 36 * 9 + 9 * 216 + 2 * 6 * 9 * 4
+    assert flops.factorised_start(made.network, 60, 100, 200) == {"closed form": fitted + rows + shared}
 
 
 EACH = {"mul_": 1, "lerp_": 3, "addcmul_": 3, "sqrt": 1, "div": 1, "add_": 1, "addcdiv_": 3}

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from hyma.losses import info_nce
+from hyma.losses import contrast_logits, info_nce
 
 
 @settings(max_examples=60, deadline=None)
@@ -73,3 +73,34 @@ def test_dead_outputs_are_not_accurate() -> None:
     loss, accuracy = info_nce(torch.zeros(5, 3), image_BD, 100)
     assert loss.item() == pytest.approx(math.log(5))
     assert accuracy <= 0.2
+
+
+def test_many_matrices_of_logits_at_once() -> None:
+    """Each of a stack of matrices is what it is alone, in value and gradient."""
+    torch.manual_seed(0)
+    logits_PQBB = (4 * torch.randn(3, 2, 5, 5)).requires_grad_()
+    losses_PQ, accuracies_PQ = contrast_logits(logits_PQBB)
+    assert losses_PQ.shape == accuracies_PQ.shape == (3, 2)
+    losses_PQ.sum().backward()
+    assert logits_PQBB.grad is not None
+    right = torch.arange(5)
+    for place in ((p, q) for p in range(3) for q in range(2)):
+        logits_BB = logits_PQBB[place].detach().clone().requires_grad_()
+        ways = functional.cross_entropy(logits_BB, right), functional.cross_entropy(logits_BB.T, right)
+        expected = sum(ways) / 2
+        expected.backward()
+        torch.testing.assert_close(losses_PQ[place], expected)
+        torch.testing.assert_close(logits_PQBB.grad[place], logits_BB.grad)
+        rows = logits_BB.argmax(1).tolist()  # rows, not columns, are what finds its match
+        hits = sum(found == number for number, found in enumerate(rows))
+        assert accuracies_PQ[place].item() == pytest.approx(hits / 5)
+    assert not accuracies_PQ.requires_grad
+
+
+def test_logits_by_hand() -> None:
+    # Row 0 prefers column 1; column 0 is shared evenly: accuracy counts rows alone.
+    logits_BB = torch.tensor([[0.0, math.log(3)], [0.0, math.log(3)]])
+    loss, accuracy = contrast_logits(logits_BB)
+    # Rows: -ln 1/4 and -ln 3/4; columns: ln 2 twice.
+    assert loss.item() == pytest.approx((math.log(4) + math.log(4 / 3) + 2 * math.log(2)) / 4)
+    assert accuracy.item() == 0.5

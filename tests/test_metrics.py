@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 from sklearn.metrics import top_k_accuracy_score
 
 from hyma import metrics
-from hyma.metrics import recall_at_k, topk_accuracy, vqa_accuracy, vqa_table
+from hyma.metrics import (
+    Ranks,
+    label_ranks,
+    recall_at_k,
+    recall_items,
+    retrieval_ranks,
+    topk_accuracy,
+    vqa_accuracy,
+    vqa_table,
+)
 
 # Corners of a cube of side 1 in four dimensions: unit vectors whose products are exact, and often equal.
 CORNERS = np.array(np.meshgrid(*[[-0.5, 0.5]] * 4)).reshape(4, -1).T
@@ -42,18 +51,24 @@ def naive_recall(
     return sum(to_text) / len(to_text), sum(to_image) / len(to_image)
 
 
+def recall(
+    image_ND: np.ndarray, text_MD: np.ndarray, owner: np.ndarray, ks: Sequence[int] = (1, 5, 10)
+) -> dict[str, float]:
+    return recall_at_k(retrieval_ranks(image_ND, text_MD, owner), ks)
+
+
 @pytest.mark.parametrize("k", [1, 2, 5])
 def test_topk_equals_sklearn(k: int) -> None:
     rng = np.random.default_rng(k)
     score_NC, label_N = rng.normal(size=(60, 7)), rng.integers(7, size=60)
     expected = top_k_accuracy_score(label_N, score_NC, k=k, labels=range(7))
-    assert topk_accuracy(score_NC, label_N, k) == pytest.approx(expected)
+    assert topk_accuracy(label_ranks(score_NC, label_N), k) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(("k", "expected"), [(1, 0.25), (2, 0.5), (3, 0.75), (4, 1.0), (9, 1.0)])
 def test_topk_ties_rank_the_lower_class_first(k: int, expected: float) -> None:
     # All scores are equal, so that class c ranks c-th.
-    assert topk_accuracy(np.ones((4, 4)), np.arange(4), k) == expected
+    assert topk_accuracy(label_ranks(np.ones((4, 4)), np.arange(4)), k) == expected
 
 
 def test_topk_loop_with_ties() -> None:
@@ -64,7 +79,7 @@ def test_topk_loop_with_ties() -> None:
             label in sorted(range(6), key=lambda c: (-row[c], c))[:k]
             for row, label in zip(score_NC.tolist(), label_N.tolist(), strict=True)
         ]
-        assert topk_accuracy(score_NC, label_N, k) == pytest.approx(np.mean(hits))
+        assert topk_accuracy(label_ranks(score_NC, label_N), k) == pytest.approx(np.mean(hits))
 
 
 def test_recall_by_hand() -> None:
@@ -75,7 +90,7 @@ def test_recall_by_hand() -> None:
     #   [0.6]  [1.0]   0.8    image 0: none before its best
     #    0.8    0.0   [0.6]   image 1: one wrong before
     #    0.96   0.8    1.0    Captions: 2, 0 and 2 wrong images before their own.
-    found = recall_at_k(image_ND, text_MD, np.array([0, 0, 1]), ks=(1, 2, 3))
+    found = recall(image_ND, text_MD, np.array([0, 0, 1]), ks=(1, 2, 3))
     third = pytest.approx(1 / 3)
     assert found == {"i2t_r1": 0.5, "i2t_r2": 1, "i2t_r3": 1, "t2i_r1": third, "t2i_r2": third, "t2i_r3": 1}
 
@@ -88,8 +103,8 @@ def test_recall_equals_a_loop_whatever_the_block(data: st.DataObject) -> None:
     text, owner = zip(*data.draw(st.lists(captions, min_size=1, max_size=20)), strict=True)
     image_ND, text_MD = CORNERS[image], CORNERS[list(text)]
     with patch.object(metrics, "BLOCK", data.draw(st.integers(1, 9))):
-        chunked = recall_at_k(image_ND, text_MD, np.array(owner), ks=(1, 2, 5))
-    assert chunked == recall_at_k(image_ND, text_MD, np.array(owner), ks=(1, 2, 5))
+        chunked = recall(image_ND, text_MD, np.array(owner), ks=(1, 2, 5))
+    assert chunked == recall(image_ND, text_MD, np.array(owner), ks=(1, 2, 5))
     for k in (1, 2, 5):
         expected = naive_recall(image_ND, text_MD, owner, k)
         assert (chunked[f"i2t_r{k}"], chunked[f"t2i_r{k}"]) == pytest.approx(expected)
@@ -100,7 +115,7 @@ def test_recall_of_random_vectors_with_several_captions() -> None:
     image_ND, owner = unit(rng, 40, 8), np.repeat(np.arange(40), rng.integers(0, 6, size=40))
     text_MD = unit(rng, len(owner), 8) + image_ND[owner]
     text_MD /= np.linalg.norm(text_MD, axis=1, keepdims=True)
-    found = recall_at_k(image_ND, text_MD, owner)
+    found = recall(image_ND, text_MD, owner)
     assert list(found) == ["i2t_r1", "i2t_r5", "i2t_r10", "t2i_r1", "t2i_r5", "t2i_r10"]
     for k in (1, 5, 10):
         expected = naive_recall(image_ND, text_MD, owner.tolist(), k)
@@ -110,11 +125,11 @@ def test_recall_of_random_vectors_with_several_captions() -> None:
 
 
 def test_recall_of_one_pair_and_of_equals() -> None:
-    one = recall_at_k(np.ones((1, 1)), np.ones((1, 1)), np.array([0]))
+    one = recall(np.ones((1, 1)), np.ones((1, 1)), np.array([0]))
     assert set(one.values()) == {1.0}
     # Four images, all alike: three wrong items come before the right one.
     same_ND = np.tile([1.0, 0.0], (4, 1))
-    alike = recall_at_k(same_ND, same_ND, np.arange(4), ks=(3, 4))
+    alike = recall(same_ND, same_ND, np.arange(4), ks=(3, 4))
     assert alike == {"i2t_r3": 0, "i2t_r4": 1, "t2i_r3": 0, "t2i_r4": 1}
 
 
@@ -124,20 +139,58 @@ def test_a_caption_that_two_images_share_is_a_tie() -> None:
     text_MD, owner = unit(rng, 150, 100), np.arange(150)
     image_ND = text_MD + 0.05 * unit(rng, 150, 100)
     image_ND /= np.linalg.norm(image_ND, axis=1, keepdims=True)
-    assert recall_at_k(image_ND, text_MD, owner, ks=(1,)) == {"i2t_r1": 1, "t2i_r1": 1}
-    twice = recall_at_k(
-        image_ND, np.concatenate([text_MD] * 2), np.append(owner, np.roll(owner, -1)), ks=(1,)
-    )
+    assert recall(image_ND, text_MD, owner, ks=(1,)) == {"i2t_r1": 1, "t2i_r1": 1}
+    twice = recall(image_ND, np.concatenate([text_MD] * 2), np.append(owner, np.roll(owner, -1)), ks=(1,))
     assert twice == {"i2t_r1": 0, "t2i_r1": 0.5}
     # Two images alike: each caption of either finds the other first.
-    alike = recall_at_k(np.concatenate([image_ND] * 2), text_MD, owner, ks=(1, 2))
+    alike = recall(np.concatenate([image_ND] * 2), text_MD, owner, ks=(1, 2))
     assert alike == {"i2t_r1": 1, "i2t_r2": 1, "t2i_r1": 0, "t2i_r2": 1}
+
+
+def test_retrieval_ranks_by_hand() -> None:
+    """The example of `test_recall_by_hand`, query by query."""
+    image_ND = np.array([[1, 0], [0, 1], [0.8, 0.6]])
+    text_MD = np.array([[0.6, 0.8], [1, 0], [0.8, 0.6]])
+    found = retrieval_ranks(image_ND, text_MD, np.array([0, 0, 1]))
+    lists = {way: (rank_Q.tolist(), image_Q.tolist()) for way, (rank_Q, image_Q) in found.items()}
+    assert lists == {"i2t": ([0, 1], [0, 1]), "t2i": ([2, 0, 2], [0, 0, 1])}
+    assert list(retrieval_ranks(image_ND, text_MD, np.array([0, 0, 1]), ("i2t",))) == ["i2t"]
+
+
+def test_recall_items_by_hand() -> None:
+    # Images 0 and 1 ask once each, one of two hits; image 0 asks with one caption, image 2 with three; image 3 never.
+    pools = [Ranks(np.array([0, 1]), np.array([0, 1])), Ranks(np.array([1, 0, 0, 0]), np.array([0, 2, 2, 2]))]
+    found = recall_items(pools, 4, ks=(1,))
+    # Recall 1/2 and 3/4, score 5/8. A query moves it by its deviation / (queries · 2 pools); times 4 images.
+    expected = 5 / 8 + np.array([1 / 2 - 3 / 4 * 2 / 4, -1 / 2, 3 * (1 / 4) * 2 / 4, 0])
+    np.testing.assert_allclose(found, expected, atol=1e-7)
+    assert found.dtype == np.float32
+    # All hit: every image has the full score, however often it asks.
+    assert recall_items(pools, 4, ks=(2,)).tolist() == [1.0] * 4
+
+
+def test_recall_items_vary_as_the_resampled_recall() -> None:
+    """Images drawn again with replacement, their captions with them, against means of their values."""
+    rng = np.random.default_rng(4)
+    owner = np.repeat(np.arange(400), rng.integers(0, 6, size=400))
+    easy_N = rng.random(400) < 0.8  # images are easy or hard for all their captions
+    groups = [
+        Ranks(np.where(rng.random(len(image_Q)) < 0.9, easy_N[image_Q], 1 - easy_N[image_Q]), image_Q)
+        for image_Q in (np.unique(owner), owner)
+    ]
+    count_RN = rng.multinomial(400, np.full(400, 1 / 400), size=300)
+    drawn_R = np.mean(
+        [(count_RN[:, own] * (rank < 1)).sum(1) / count_RN[:, own].sum(1) for rank, own in groups], axis=0
+    )
+    mean_R = count_RN @ recall_items(groups, 400, ks=(1,)) / 400
+    assert mean_R.std() == pytest.approx(drawn_R.std(), rel=0.02)
+    assert np.corrcoef(mean_R, drawn_R)[0, 1] > 0.995
 
 
 def test_nan_scores_nothing() -> None:
     nan_ND = np.full((12, 12), np.nan)
-    assert topk_accuracy(nan_ND, np.arange(12), 1) <= 1 / 12
-    assert set(recall_at_k(nan_ND, nan_ND, np.arange(12)).values()) == {0.0}
+    assert topk_accuracy(label_ranks(nan_ND, np.arange(12)), 1) <= 1 / 12
+    assert set(recall(nan_ND, nan_ND, np.arange(12)).values()) == {0.0}
 
 
 def leave_one_out(answer: str, people: Sequence[str]) -> float:

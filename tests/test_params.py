@@ -17,7 +17,7 @@ from hyma.encoders.params import ImageEncoderParams
 from hyma.errors import HymaError
 from hyma.experiment import Experiment
 from hyma.params import read
-from hyma.search.params import ConnectorParams, GridParams, HymaParams
+from hyma.search.params import ConnectorParams, GridParams, HymaParams, RefineParams
 
 PARAMS = Path(__file__).parent.parent / "params.yaml"
 
@@ -45,6 +45,10 @@ def written(folder: Path, text: str) -> Path:
         ("hyma: {widths: [5, 0]}", "hyma", HymaParams, "widths should be"),
         ("hyma:", "hyma", HymaParams, "hyma: "),
         ("connector: {kind: mlp3}", "connector", ConnectorParams, "kind: input should be 'linear', 'mlp1' or"),
+        ("connector: {hidden: 1}", "connector", ConnectorParams, "hidden: input should be greater than or equal to 2"),
+        ("hyma: {shrinkage: 0}", "hyma", HymaParams, "hyma.shrinkage: input should be greater than 0, but it is 0"),
+        ("refine: {flops: .inf}", "refine", RefineParams, "refine.flops: "),
+        ("refine: {epochs: 3}", "refine", RefineParams, "refine.epochs: unknown key"),
         ("connector: {holdout: 0.5}", "connector", ConnectorParams, "connector.holdout: "),
         ("a: {source: timm}", "a", ImageEncoderParams, "a.name: missing; add it"),
         ("a: {b: {source: timm, name: 3}}", "a.b", ImageEncoderParams, "a.b.name: input should be a valid string"),
@@ -115,6 +119,8 @@ def test_the_projects_own_params_are_valid(experiment: dict[str, Any]) -> None:
         ("training.more", {"format": "coco", "path": "x"}, "training: "),
         ("zoo.image.resnet.labels", ["size"], "zoo.image.resnet.labels.0: input should be 'object',"),
         ("zoo.text.words.dim", 4, "zoo.text.words.dim: "),
+        ("search.methods", ["mine"], "search: mine: no such search method; known: autopair,"),
+        ("search.recorded.ask_llm.fiel", "x", "search.recorded.ask_llm.fiel: unknown key; did you mean 'file'?"),
         ("evaluate.protocol", "mine", "evaluate.protocol: input should be 'standard' or 'paper'"),
     ],
 )  # fmt: skip

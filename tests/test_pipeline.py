@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.imports import ROOT, files_of, module_of
+from hyma.search.methods import known
+from tests.imports import METHOD, ROOT, files_of, is_module, module_of, modules_of
 from tests.project import Project
 
 STAGES: dict[str, Any] = {
     name: entry.get("do", entry)
-    for name, entry in yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"].items()
+    for pipeline in ("dvc.yaml", "studies/dvc.yaml")
+    for name, entry in yaml.safe_load((ROOT / pipeline).read_text())["stages"].items()
 }
 NO_CODE = sorted(
     str(path.relative_to(ROOT)) for path in (ROOT / "hyma").rglob("*.json") if "__pycache__" not in path.parts
@@ -25,11 +27,30 @@ CHECKS_ALL = "check"
 @pytest.mark.parametrize("name", STAGES)
 def test_deps_are_the_imported_modules(name: str) -> None:
     deps = STAGES[name]["deps"]
-    imported = files_of(module_of(STAGES[name]["cmd"]))
-    declared = {dep for dep in deps if dep.endswith(".py")}
+    imported = modules_of(STAGES[name])
+    declared = {dep for dep in deps if is_module(dep)}
     assert declared == imported, "run `python -m tests.imports`"
     sources = "".join((ROOT / path).read_text() for path in imported)
     assert [path for path in NO_CODE if Path(path).name in sources and path not in deps] == []
+
+
+@pytest.mark.parametrize("name", known())
+def test_a_method_is_a_dependency_of_its_own_stage(name: str) -> None:
+    """And whatever it imports is too; none imports another."""
+    imported = files_of(f"hyma.search.methods.{name}")
+    own = f"hyma/search/methods/{name}.py"
+    assert {path for path in imported if METHOD.fullmatch(path)} == {own}
+    assert imported - {own} <= set(STAGES["search"]["deps"])
+    assert own.replace(f"{name}.py", "${item}.py") in STAGES["search"]["deps"]
+
+
+@pytest.mark.parametrize("name", ["check", "study_seeds", "study_unseen"])
+def test_stages_that_load_methods_depend_on_them(name: str) -> None:
+    imported = files_of(module_of(STAGES[name]["cmd"]))
+    deps = STAGES[name]["deps"]
+    methods = {path for path in imported if METHOD.fullmatch(path)}
+    assert methods
+    assert "hyma/search/methods" in deps or methods <= set(deps)
 
 
 def test_imports_are_followed() -> None:
@@ -42,7 +63,9 @@ def test_imports_are_followed() -> None:
 @pytest.mark.parametrize("name", [name for name in STAGES if name != CHECKS_ALL])
 def test_declared_params_are_read(name: str) -> None:
     """What a stage declares and never reads would run it again for nothing."""
-    read = keys_named(ROOT / f"{module_of(STAGES[name]['cmd']).replace('.', '/')}.py")
+    files = files_of(module_of(STAGES[name]["cmd"]))
+    scripts = [path for path in files if path.startswith("stages/") or path == "hyma/search/records.py"]
+    read = set.union(*(keys_named(ROOT / path) for path in scripts))
     declared = {key.split(".")[0] for key in STAGES[name].get("params", [])}
     assert declared <= read
 
@@ -83,12 +106,14 @@ def filled(text: str, stage: str, params: dict[str, Any]) -> str:
         "prepare": ("benchmarks",), "prepare_training": ("training",),
         "extract_image": ("image_encoders",), "extract_image_benchmarks": ("image_encoders",),
         "extract_text": ("text_encoders",), "extract_text_benchmarks": ("text_encoders",),
+        "recorded": ("search", "recorded"),
     }  # fmt: skip
     if "${key}" in text:
         section = params
         for step in sections[stage]:
             section = section[step]
         text = text.replace("${key}", list(section)[-1])
+    text = text.replace("${item}", str(params["studies"]["seeds"][0] if stage == "study_seeds" else "cka"))
     text = text.replace("${item.i}", next(iter(params["image_encoders"])))
     text = text.replace("${item.t}", next(iter(params["text_encoders"])))
     assert not re.search(r"\$\{", text), text

@@ -23,34 +23,39 @@ def clusters(seed: int, classes: int = 3, each: int = 20) -> tuple[np.ndarray, n
 
 def test_separable_features_are_read_off() -> None:
     label_N = np.arange(40) % 4
-    assert linear_probe(np.eye(4)[label_N], label_N, seed=0) == 1.0
+    assert linear_probe(np.eye(4)[label_N], label_N, seed=0)[0] == 1.0
 
 
 def test_constant_features_leave_the_commonest_class() -> None:
     # Each half has 3 of 4 images in class 0, and nothing else to go by.
     label_N = np.array([0, 0, 0, 1] * 10)
-    assert linear_probe(np.ones((40, 3)), label_N, seed=0) == 0.75
+    assert linear_probe(np.ones((40, 3)), label_N, seed=0)[0] == 0.75
 
 
 def test_probe_equals_two_halves_by_hand() -> None:
     feature_ND, label_N = clusters(0)
-    shares = []
+    shares, iterations = [], 0
     for train, test in StratifiedKFold(2, shuffle=True, random_state=5).split(feature_ND, label_N):
         centre, width = feature_ND[train].mean(0), feature_ND[train].std(0)  # the test half stays unseen
         train_ND, test_ND = ((feature_ND[half] - centre) / width for half in (train, test))
         model = LogisticRegression(C=0.1, max_iter=1000).fit(train_ND, label_N[train])
+        iterations += model.n_iter_[0]
         shares.append((model.predict(test_ND) == label_N[test]).mean())
-    found = linear_probe(feature_ND, label_N, seed=5)
+    found, flops = linear_probe(feature_ND, label_N, seed=5)
     assert found == pytest.approx(np.mean(shares))
     assert 0.4 < found < 1
+    # 30 images a half, 4 numbers each, 3 classes; logits and gradient an iteration, then logits of both halves.
+    assert iterations > 5
+    assert flops == iterations * 2 * (2 * 30 * 4 * 3) + 2 * (2 * 30 * 4 * 3)
 
 
 def test_probe_ignores_scale_and_offset_and_repeats() -> None:
     feature_ND, label_N = clusters(1)
     found = linear_probe(feature_ND, label_N, seed=2)
-    assert linear_probe(feature_ND * [1000, 1, 0.01, 5] + [9, -7, 0, 3], label_N, seed=2) == found
+    scaled_ND = feature_ND * [1000, 1, 0.01, 5] + [9, -7, 0, 3]
+    assert linear_probe(scaled_ND, label_N, seed=2)[0] == found[0]
     assert linear_probe(feature_ND, label_N, seed=2) == found
-    assert len({linear_probe(feature_ND, label_N, seed=seed) for seed in range(5)}) > 1
+    assert len({linear_probe(feature_ND, label_N, seed=seed)[0] for seed in range(5)}) > 1
 
 
 def test_probe_is_quiet_when_it_stops_early(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,7 +63,9 @@ def test_probe_is_quiet_when_it_stops_early(monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.warns(ConvergenceWarning):
         LogisticRegression(max_iter=1).fit(feature_ND, label_N)
     monkeypatch.setattr(probes, "LogisticRegression", lambda **_: LogisticRegression(max_iter=1))
-    assert 1 / 3 < linear_probe(feature_ND, label_N, seed=0) <= 1  # warnings are errors here
+    accuracy, flops = linear_probe(feature_ND, label_N, seed=0)  # warnings are errors here
+    assert 1 / 3 < accuracy <= 1
+    assert flops == (2 * 2 + 2) * 2 * 30 * 4 * 3  # one iteration a half
 
 
 def naive_retrieval(text_MD: np.ndarray, image: list[int]) -> float:

@@ -34,7 +34,6 @@ FLOPS: Json = {
         "hyma": {"total": 1e11, "parts": {"connector forward": 4e10, "hypernetwork": 6e10}},
     }
 }
-SECONDS = {"hyma": 90.0, "grid": 60.0}
 PROBES: Json = {
     "image": {
         "metric": "linear probe",
@@ -43,6 +42,16 @@ PROBES: Json = {
     },
     "text": {"metric": "recall", "benchmark": "captions", "scores": {"bert": 0.3, "words": 0.5}},
 }
+
+
+def record(label: str, seconds: float, **more: Any) -> Json:
+    """A method's record; one that is given scores has no connectors."""
+    kept: Json = {"scores": {}, "failed": {}, "notes": {}, "steps": 0 if "scores" in more else 10}
+    connectors = "none" if "scores" in more else "one-sided"
+    return kept | {"label": label, "seconds": seconds, "connectors": connectors} | more
+
+
+RECORDS = {"hyma": record("HYMA", 90.0, notes={"start": "closed form"}), "grid": record("grid search", 60.0)}
 
 
 def benchmark(scores: dict[str, list[float]], metric: str = "top-1 accuracy", **more: Any) -> Json:
@@ -59,8 +68,17 @@ def benchmark(scores: dict[str, list[float]], metric: str = "top-1 accuracy", **
     return {"metric": metric, "protocol": "standard", "protocols": protocols} | more
 
 
-def ranked(scores: dict[str, dict[str, list[float]]] = SCORES, probes: Json = PROBES) -> Json:
-    return rank({name: benchmark(own) for name, own in scores.items()}, FLOPS, SECONDS, probes)
+def ranked(
+    scores: dict[str, dict[str, list[float]]] = SCORES, probes: Json | None = PROBES, **more: Json
+) -> Json:
+    """The ranking of both methods and of `more`, each free of FLOPs unless its record has some."""
+    costs = {name: {"total": found.get("spent", 0.0), "parts": {"all": 0.0}} for name, found in more.items()}
+    contents = {name: benchmark(own) for name, own in scores.items()}
+    return rank(contents, {"methods": FLOPS["methods"] | costs}, RECORDS | more, probes)
+
+
+def by_pair(scores: list[float]) -> dict[str, float]:
+    return dict(zip(PAIRS, scores, strict=False))
 
 
 def close(expected: Any) -> Any:
@@ -152,9 +170,9 @@ def test_unimodal() -> None:
     equal = deepcopy(PROBES)
     equal["image"]["scores"] = dict.fromkeys(("big", "mid", "tiny"), 0.1)
     found = ranked(probes=equal)["unimodal"]
-    assert found["image"]["spearman"] is None
+    assert found["image"]["spearman"] == 0  # of equals, as of pairs drawn by lot, the mean over all orders
     words = {pair: float(pair.endswith("words")) for pair in PAIRS}
-    alone = agreement(dict(zip(PAIRS, MEAN["grid"], strict=True)), words)["spearman"]
+    alone = agreement(by_pair(MEAN["grid"]), words)["spearman"]
     assert found["pair"]["spearman"] == close(alone)
 
 
@@ -175,7 +193,8 @@ def test_winner(hyma: list[float] | None, grid: list[float], expected: tuple[str
     probes["text"]["scores"]["words"] = 0.1
     methods = {"grid": grid} if hyma is None else {"grid": grid, "hyma": hyma}
     costs = {"methods": {method: FLOPS["methods"][method] for method in methods}}
-    winner = rank({"toy": benchmark(methods)}, costs, SECONDS, probes)["winner"]
+    records = {method: RECORDS[method] for method in methods}
+    winner = rank({"toy": benchmark(methods)}, costs, records, probes)["winner"]
     assert (winner["pair"], winner["method"], winner["score"]) == expected
 
 
@@ -184,14 +203,15 @@ def test_any_method_is_compared() -> None:
     lot = [0.9, 0.1, 0.1, 0.1, 0.1, 0.1]
     contents = {name: benchmark(own | {"lot": lot}) for name, own in SCORES.items()}
     costs = {"methods": FLOPS["methods"] | {"lot": {"total": 1.2e9, "parts": PARTS}}}
-    found = rank(contents, costs, SECONDS | {"lot": 0.5}, PROBES)
+    records = RECORDS | {"lot": record("a lot", 0.5)}
+    found = rank(contents, costs, records, PROBES)
     assert (found["overall"]["lot"]["pair"], found["overall"]["lot"]["regret"]) == ("big-bert", 0)
     assert found["cost"]["lot"]["flops_ratio"] == close(1000)
     assert found["cost"]["lot"]["seconds_ratio"] == close(120)
     assert found["winner"]["pair"] == "mid-words"
     assert list(summary(found)) == ["winner", "hyma", "lot"]
     turned = rank({name: content | {"protocol": "paper"} for name, content in contents.items()},
-                  costs, SECONDS | {"lot": 0.5}, PROBES)  # fmt: skip
+                  costs, records, PROBES)  # fmt: skip
     assert turned["protocol"] == "paper"
     # Upside down, HYMA's worst pair, tiny-bert, comes first: 1 - 0.10.
     assert turned["winner"] == {"pair": "tiny-bert", "method": "hyma", "score": close(0.9)}
@@ -210,6 +230,107 @@ def test_one_pair_only(tmp_path: Path) -> None:
     assert read_json(tmp_path / "ranking.json") == found
 
 
+def test_a_method_without_connectors_is_judged_by_the_oracles_score_of_its_pick() -> None:
+    own = by_pair([3.0, 9.0, 2.0, 1.0, 0.0, -5.0])  # its scale is its own; big-words comes first
+    found = ranked(asked=record("asked", 2.0, scores=own, spent=6e10))
+    # Grid search scores big-words 0.60 and 0.50, 0.55 on the mean; its best are 0.80, 0.50 and 0.60.
+    expected = {"objects": (0.60, 0.20), "captions": (0.50, 0.0), None: (0.55, 0.05)}
+    for name, (reached, regret) in expected.items():
+        entry = found["benchmarks"][name]["methods"]["asked"] if name else found["overall"]["asked"]
+        assert (entry["pair"], entry["picks"], entry["score"]) == ("big-words", 1, None)
+        assert [entry["oracle_score"], entry["regret"], entry["regret_std"]] == close([reached, regret, 0])
+    # Its order on every benchmark, and so on the mean: ranks 5 6 4 3 2 1 against 6 5 3 4 1 2, all one off.
+    assert found["overall"]["asked"]["spearman"] == close(1 - 6 * 6 / (6 * 35))
+    assert found["mean"]["asked"]["score"] is None
+    assert found["own_scores"] == {"asked": own}
+    assert list(found["scores"]) == ["hyma", "grid"]
+    assert found["methods"]["asked"] == {
+        "label": "asked", "connectors": "none", "failed": {}, "notes": {}, "trains": False,
+    }  # fmt: skip
+    assert found["methods"]["hyma"] == {
+        "label": "HYMA", "connectors": "one-sided", "failed": {}, "notes": {"start": "closed form"}, "trains": True,
+    }  # fmt: skip
+    assert "score" not in summary(found)["asked"]
+    assert summary(found)["asked"]["flops_ratio"] == close(20)
+
+
+def test_a_method_that_scores_all_pairs_alike_is_judged_by_expectation(tmp_path: Path) -> None:
+    found = ranked(lot=record("by lot", 0.1, scores=by_pair([7.0] * 6)))
+    entry = found["overall"]["lot"]
+    assert (entry["pair"], entry["picks"]) == (None, 6)
+    # Grid search's means 0.60 0.55 0.40 0.50 0.15 0.25 average to 2.45 / 6; their squares to 1.1575 / 6.
+    assert entry["oracle_score"] == close(2.45 / 6)
+    assert entry["regret"] == close(0.6 - 2.45 / 6)
+    assert entry["relative_regret"] == close(1 - 2.45 / 6 / 0.6)
+    assert entry["regret_std"] == close((1.1575 / 6 - (2.45 / 6) ** 2) ** 0.5)
+    assert [entry[key] for key in ("spearman", "kendall", "weighted_tau")] == [0, 0, 0]
+    assert found["mean"]["lot"].keys().isdisjoint({"pair", "picks", "regret_std"})
+    # It computes nothing: no ratio can be told, nor goes into the summary.
+    ratios = ("flops_ratio", "seconds_ratio")
+    assert [found["cost"]["lot"][key] for key in ("flops", "seconds", *ratios)] == [0, 0.1, None, None]
+    assert summary(found)["lot"].keys() == {"spearman", "ndcg@5", "relative_regret"}
+    write_json(tmp_path / "ranking.json", found)
+
+
+def test_a_failed_pair_ranks_last() -> None:
+    """One of a method with connectors, which no benchmark scores, and one of a method without."""
+    scores = {name: own | {"third": own["grid"]} for name, own in SCORES.items()}
+    contents = {name: benchmark(own) for name, own in scores.items()}
+    for content in contents.values():
+        for protocol in content["protocols"].values():
+            del protocol["methods"]["third"]["big-bert"]  # grid search's best
+    own = {pair: float(row) for row, pair in enumerate(PAIRS) if pair != "tiny-words"}
+    reason = {"big-bert": "no more memory"}
+    records = RECORDS | {
+        "third": record("third", 1.0, failed=reason, connectors="two-sided"),
+        "bare": record("bare", 1.0, scores=own, failed={"tiny-words": "too few rows"}),
+    }
+    costs = {"methods": FLOPS["methods"] | dict.fromkeys(("third", "bare"), FLOPS["methods"]["hyma"])}
+    found = rank(contents, costs, records, PROBES)
+    assert found["scores"]["third"]["big-bert"] == {"mean": None, "objects": None, "captions": None}
+    assert found["scores"]["third"]["big-words"]["mean"] == close(0.55)
+    assert (found["overall"]["third"]["pair"], found["overall"]["third"]["score"]) == (
+        "big-words",
+        close(0.55),
+    )
+    # Ranks 1 6 4 5 2 3 against 6 5 3 4 1 2: 25 and five times 1.
+    assert found["overall"]["third"]["spearman"] == close(1 - 6 * 30 / (6 * 35))
+    assert found["methods"]["third"]["failed"] == reason
+    # Without connectors: tiny-bert first, tiny-words last. Ranks 2 3 4 5 6 1 against 6 5 3 4 1 2: 16+4+1+1+25+1.
+    assert found["overall"]["bare"]["pair"] == "tiny-bert"
+    assert found["overall"]["bare"]["spearman"] == close(1 - 6 * 48 / (6 * 35))
+    assert found["own_scores"]["bare"] == own
+
+
+def test_the_winner_has_the_best_connector_of_all() -> None:
+    """HYMA chooses the pair; a third method's connector of it is better than its own and grid search's."""
+    third = [0.9, 0.1, 0.1, 0.8, 0.1, 0.1]
+    contents = {name: benchmark(own | {"third": third}) for name, own in SCORES.items()}
+    costs = {"methods": FLOPS["methods"] | {"third": FLOPS["methods"]["hyma"]}}
+    bare = record("bare", 1.0, scores=by_pair([9.0] * 6))  # its scores are no benchmark's
+    costs["methods"]["bare"] = FLOPS["methods"]["hyma"]
+    found = rank(contents, costs, RECORDS | {"third": record("third", 1.0), "bare": bare}, PROBES)
+    assert found["winner"] == {"pair": "mid-words", "method": "third", "score": close(0.8)}
+
+
+def test_without_probes() -> None:
+    found = ranked(probes=None)
+    assert found["unimodal"] is None
+    assert found | {"unimodal": 0} == ranked() | {"unimodal": 0}
+
+
+def test_a_benchmark_without_a_method_that_stitches_is_refused() -> None:
+    contents = {name: benchmark(own) for name, own in SCORES.items()}
+    del contents["captions"]["protocols"]["standard"]["methods"]["hyma"]
+    with pytest.raises(HymaError, match=r"captions.json: no score of hyma for pair big-bert \(6 missing\)"):
+        rank(contents, FLOPS, RECORDS, PROBES)
+
+
+def test_a_method_without_connectors_scores_every_pair() -> None:
+    with pytest.raises(HymaError, match="big-words"):
+        ranked(asked=record("asked", 1.0, scores={"big-bert": 1.0} | dict.fromkeys(PAIRS[2:], 0.0)))
+
+
 @pytest.mark.parametrize("lacking", [["objects"], ["captions"], ["objects", "captions"]])
 @pytest.mark.parametrize("method", ["hyma", "grid"])
 def test_a_missing_pair_is_refused(lacking: list[str], method: str) -> None:
@@ -217,7 +338,7 @@ def test_a_missing_pair_is_refused(lacking: list[str], method: str) -> None:
     for name in lacking:
         del contents[name]["protocols"]["standard"]["methods"][method]["mid-bert"]
     with pytest.raises(HymaError, match="mid-bert"):
-        rank(contents, FLOPS, SECONDS, PROBES)
+        rank(contents, FLOPS, RECORDS, PROBES)
 
 
 @settings(deadline=None, max_examples=15)
@@ -228,7 +349,7 @@ def test_order_of_pairs_does_not_matter(order: list[str]) -> None:
         methods = content["protocols"]["standard"]["methods"]
         for method, row in methods.items():
             methods[method] = {pair: row[pair] for pair in order}
-    found, expected = rank(contents, FLOPS, SECONDS, PROBES), ranked()
+    found, expected = rank(contents, FLOPS, RECORDS, PROBES), ranked()
     for key in ("overall", "mean", "winner", "benchmarks"):
         assert found[key] == expected[key]
     assert found["unimodal"]["pair"] == expected["unimodal"]["pair"]

@@ -15,11 +15,12 @@ from PIL import Image
 
 from hyma.files import write_json, write_text
 from hyma.ranking import rank
-from hyma.report import environment, figures, markdown
+from hyma.report import environment, figures, markdown, methods, training
 from hyma.report import ranking as report
-from hyma.report.ranking import Inputs, page
+from hyma.report.inputs import Inputs, label, of_two
+from hyma.report.ranking import page
 from stages import report as stage
-from tests.test_ranking import FLOPS, MEAN, PAIRS, PROBES, SCORES, SECONDS, benchmark
+from tests.test_ranking import FLOPS, MEAN, PAIRS, PROBES, RECORDS, SCORES, benchmark, by_pair, record
 
 Json = dict[str, Any]
 COUNTS: Json = {"images": 30, "texts": 12, "questions": 0, "ceiling": None, "chance": 0.125}
@@ -33,11 +34,15 @@ DATA: Json = {
     "training": {"skipped": [], "data_hash": "0123456789abcdef" * 4},
     "objects": {"skipped": [{"file": "raw/a.jpg", "reason": "unreadable"}] * 3, "data_hash": "f" * 64},
 }
-HISTORY = {"step": [0, 1, 2], "loss": [3.0, 2.0, 1.5]}
-STEPS = HISTORY | {"accuracy": [0.1, 0.2, 0.4], "grad_norm": [5.0, 3.0, 1.0], "lr": [0.1, 0.1, 0.1]}
+HISTORY = {"step": [0, 1, 2], "loss": [3.0, 2.0, 1.5], "held_out_loss": [4.0, 2.0, 1.99]}
+STEPS = {
+    "step": [0, 1, 2], "loss": [3.0, 2.0, 1.5], "accuracy": [0.1, 0.2, 0.4], "grad_norm": [5.0, 3.0, 1.0],
+    "lr": [0.1, 0.1, 0.1],
+}  # fmt: skip
+GRID: Json = {pair: {"history": HISTORY} for pair in PAIRS}
 SIZE = {  # in dots: inches × 150; the heat map's height goes by its three image encoders
     "scatter.png": (1200, 810), "pairs.png": (1200, 309), "cost.png": (1050, 660),
-    "unimodal.png": (1350, 720), "training.png": (1500, 510),
+    "unimodal.png": (1350, 720), "training.png": (1950, 510), "methods.png": (1950, 810),
 }  # fmt: skip
 
 
@@ -52,9 +57,15 @@ def contents(**more: list[float]) -> dict[str, Json]:
     return found
 
 
-def inputs(benchmarks: dict[str, Json], costs: Json = FLOPS, seconds: dict[str, float] = SECONDS) -> Inputs:
-    ranking = rank(benchmarks, costs, seconds, PROBES)
-    return Inputs(ranking, benchmarks, costs | FEATURES, DATA, {"seed": "7", "revision": "abc"})
+def inputs(
+    benchmarks: dict[str, Json],
+    records: dict[str, Json] = RECORDS,
+    costs: Json | None = None,
+    probes: Json | None = PROBES,
+) -> Inputs:
+    flops = {"methods": FLOPS["methods"] | (costs or {})}
+    ranking = rank(benchmarks, flops, records, probes)
+    return Inputs(ranking, benchmarks, flops | FEATURES, DATA, STEPS, GRID, {"seed": "7", "revision": "abc"})
 
 
 @pytest.fixture(scope="module")
@@ -62,11 +73,34 @@ def made() -> Inputs:
     return inputs(contents())
 
 
-def with_lot() -> Inputs:
-    """A third method, cheap and wrong."""
-    lot = {"total": 2e6, "parts": {"connector forward": 2e6, "hypernetwork": 0.0}}
-    costs = {"methods": FLOPS["methods"] | {"lot": lot}}
-    return inputs(contents(lot=[0.1, 0.2, 0.3, 0.4, 0.5, 0.6]), costs, SECONDS | {"lot": 2.0})
+def spent(total: float) -> Json:
+    return {"total": total, "parts": {"computing": total}}
+
+
+def crowd() -> Inputs:
+    """Five methods beside the two.
+
+    refined: HYMA's order, better two-sided connectors; asked: free; dear: the same order, not free; lot; strict:
+    the best order, though two pairs fail.
+    """
+    refined = {name: [score + 0.05 for score in own["hyma"]] for name, own in SCORES.items()}
+    benchmarks = {name: benchmark(own | {"refined": refined[name]}) for name, own in SCORES.items()}
+    for content in benchmarks.values():
+        content |= COUNTS
+    failed = {"tiny-bert": "too few rows", "tiny-words": "too few rows"}
+    records = RECORDS | {
+        "refined": record("HYMA, refined", 95.0, connectors="two-sided"),
+        "dear": record("dear", 7.0, scores=by_pair([2, 6, 1, 3, 4, 5])),
+        "asked": record(
+            "asked", 0.01, scores=by_pair([2, 6, 1, 3, 4, 5]), notes={"asked": "a|b", "on": "Monday"}
+        ),
+        "lot": record("by lot", 0.3, scores=by_pair([0.0] * 6)),
+        "strict": record("strict", 3.0, scores=by_pair([9, 8, 5, 7]), failed=failed),
+    }
+    costs = {
+        "refined": spent(2e11), "dear": spent(3e11), "asked": spent(0), "lot": spent(2e6), "strict": spent(4e8),
+    }  # fmt: skip
+    return inputs(benchmarks, records, costs)
 
 
 def tables(text: str) -> list[list[list[str]]]:
@@ -83,7 +117,7 @@ def tables(text: str) -> list[list[list[str]]]:
 
 
 def test_the_answer_comes_first(made: Inputs) -> None:
-    lead, bullets = page(made).split("\n\n")[1:3]
+    lead, bullets, more = page(made).split("\n\n")[1:4]
     assert lead == (
         "**Stitch mid × words.** Of 6 pairs HYMA ranks it first, averaged over 2 benchmarks (protocol *standard*). "
         "In points, its connector scores 58.0 by HYMA and 50.0 by grid search. Grid search, which trains every "
@@ -102,11 +136,30 @@ def test_the_answer_comes_first(made: Inputs) -> None:
         "- **Regret.** Trained by grid search, HYMA's pick would score 50.0: 10.0 points (16.7%) below the best "
         "pair there is."
     )
+    assert "[methods.md](methods.md)" in more
+
+
+def test_the_answer_when_the_oracle_agrees_or_cannot_tell() -> None:
+    scores = {"toy": {"hyma": [0.5, 0.7], "grid": [0.4, 0.6]}}
+    agreed = "In points, its connector scores 70.0 by HYMA and 60.0 by grid search. Grid search, which trains every "
+    probes = {side: PROBES[side] | {"scores": {"big": 0.5, "bert": 0.5, "words": 0.1}} for side in PROBES}
+    probes["image"]["scores"], probes["text"]["scores"] = {"big": 0.5}, {"bert": 0.5, "words": 0.1}
+    for grid, said in (
+        ([0.4, 0.6], "pair, puts it first too."),
+        ([0.6, 0.6], "pair, puts it first too."),
+        ([0.7, 0.6], "pair, puts big × bert first, with 70.0."),
+    ):
+        scores["toy"]["grid"] = grid
+        found = inputs({"toy": benchmark(scores["toy"]) | COUNTS}, probes=probes)
+        assert report.answer(found.ranking).split("\n")[0].endswith(agreed + said)
+    scores = {"toy": {"hyma": [0.1, 0.2, 0.9], "grid": [0.8, 0.8, 0.1]}}
+    three = inputs({"toy": benchmark(scores["toy"]) | COUNTS}, probes=None)
+    assert "puts 2 others first, with 80.0." in report.answer(three.ranking)
 
 
 def test_tables(made: Inputs) -> None:
-    pairs, by_benchmark, agreement, bounds, both, cost, extraction, unimodal, left_out, reproduce = tables(
-        page(made)
+    pairs, by_benchmark, agreement, bounds, both, cost, extraction, unimodal, loss, left_out, reproduce = (
+        tables(page(made))
     )
     assert pairs[:2] == [
         ["pair", "HYMA: rank", "grid search: rank", "HYMA: mean score", "grid search: mean score"],
@@ -132,13 +185,13 @@ def test_tables(made: Inputs) -> None:
         ["objects", "paper", "tiny × bert", "90.0", "tiny × bert", "80.0"],
     ]
     assert cost == [
-        ["", "grid search", "HYMA"],
-        ["connector forward", "300 GFLOPs", "40 GFLOPs"],
-        ["hypernetwork", "–", "60 GFLOPs"],
-        ["**FLOPs, all**", "**1.2 TFLOPs**", "**100 GFLOPs**"],
-        ["times cheaper than grid search, FLOPs", "1.0×", "12×"],
-        ["**seconds, this run**", "**60.0**", "**90.0**"],
-        ["times cheaper than grid search, seconds", "1.0×", "0.7×"],
+        ["", "HYMA", "grid search"],
+        ["connector forward", "40 GFLOPs", "300 GFLOPs"],
+        ["hypernetwork", "60 GFLOPs", "–"],
+        ["**FLOPs, all**", "**100 GFLOPs**", "**1.2 TFLOPs**"],
+        ["times cheaper than grid search, FLOPs", "12×", "1.0×"],
+        ["**seconds, this run**", "**90.0**", "**60.0**"],
+        ["times cheaper than grid search, seconds", "0.7×", "1.0×"],
     ]
     assert extraction[1:] == [
         ["big", "image", "2 MFLOPs", "500", "1 GFLOPs"], ["words", "text", "500 FLOPs", "500", "250000 FLOPs"],
@@ -146,6 +199,7 @@ def test_tables(made: Inputs) -> None:
     assert [unimodal[row] for row in (1, 5)] == [
         ["big", "image", "90.0", "57.5"], ["words", "text", "50.0", "43.3"],
     ]  # fmt: skip
+    assert loss == [["after epoch", "1", "2", "3"], ["mean held-out loss", "4.000", "2.000", "1.990"]]
     assert left_out[1:] == [["objects", "3", "raw/a.jpg", "unreadable"]]
     assert reproduce[1:] == [
         ["seed", "7"], ["revision", "abc"], ["protocol", "standard"],
@@ -157,31 +211,101 @@ def test_unimodal_verdict(made: Inputs) -> None:
     text = page(made)
     assert "linear probe on objects, against the mean score of an encoder's pairs: ρ = 0.500\n" in text
     assert "both sides' strength added up, against each pair's score: ρ = 0.429\n" in text
-    assert "on its own orders the pairs worse (ρ = 0.43) than the best search does (ρ = 0.77)." in text
-    assert "as well as the search does (ρ = 0.90)" in report.verdict_on(0.9, made.ranking)
+    assert "on its own orders the pairs worse (ρ = 0.43) than HYMA does (ρ = 0.77)." in text
+    assert "as well as HYMA does (ρ = 0.90 and 0.77)" in report.verdict_on(0.9, made.ranking)
     # A search whose order says nothing has no correlation to be as good as.
     blind = {"oracle": "grid", "overall": {"grid": {"spearman": 1.0}, "hyma": {"spearman": None}}}
-    assert "as well as" not in report.verdict_on(-0.5, blind)
+    assert report.verdict_on(-0.5, blind) == ""
+    without = page(inputs(contents(), probes=None))
+    assert "uni-modal" not in without.lower()
+    assert "unimodal.png" not in without
+    assert len(tables(without)) == len(tables(text)) - 1
 
 
-def test_any_method_has_its_place() -> None:
-    found = with_lot()
-    text = page(found)
-    assert "lot needed 600000× fewer FLOPs (2 MFLOPs) and 30× less time (2.0 s) than grid search" in text
-    assert "lot's pick would score 25.0: 35.0 points (58.3%) below" in text
-    assert "Each cell: HYMA / lot / grid search." in text
-    pairs, by_benchmark, hyma, lot, *_ = tables(text)
-    assert pairs[0][1:4] == ["HYMA: rank", "lot: rank", "grid search: rank"]
-    assert pairs[1] == ["mid × words", "1", "3", "3", "58.0", "40.0", "50.0"]
-    assert by_benchmark[1] == ["mid × words", "74.0 / 40.0 / 70.0", "42.0 / 40.0 / 30.0"]
-    assert (hyma[1][1], lot[1][1]) == ("mid × words", "tiny × words")
+def test_other_methods_leave_the_page_as_it_is(made: Inputs) -> None:
+    """It is about the main method and the oracle, but for the label of the winner's best connector."""
+    found = crowd()
+    found.benchmarks = made.benchmarks | {
+        name: content | {"protocols": {p: {"methods": m["methods"] | {"refined": m["methods"]["hyma"]}}
+                                       for p, m in content["protocols"].items()}}
+        for name, content in made.benchmarks.items()
+    }  # fmt: skip
+    said = " The best connector of mid × words is that of *HYMA, refined*, with 63.0."
+    assert page(found) == page(made).replace("first, with 60.0.", f"first, with 60.0.{said}")
+    assert list(of_two(found).ranking["cost"]) == ["hyma", "grid"]
+    assert label(found.ranking, "refined") == "HYMA, refined"
+
+
+def test_parts_that_only_one_method_has(made: Inputs) -> None:
+    ranking = {
+        "oracle": "grid", "methods": made.ranking["methods"],
+        "cost": made.ranking["cost"] | {"hyma": made.ranking["cost"]["hyma"] | {"parts": {"closed form": 1e9}}},
+    }  # fmt: skip
+    (found,) = tables(report.cost(ranking))
+    assert found[1:4] == [
+        ["closed form", "1 GFLOPs", "–"], ["connector forward", "–", "300 GFLOPs"], ["hypernetwork", "–", "–"],
+    ]  # fmt: skip
+
+
+def test_the_short_table_has_all_methods_with_connectors_cheapest_first() -> None:
+    found = crowd()
     (short,) = tables(report.short(found.ranking))
-    for row, agreement, start, end in (
-        (short[2], hyma, "HYMA|mid × words|58.0|10.0", "100 GFLOPs|90.0|12× / 0.7×"),
-        (short[3], lot, "lot|tiny × words|60.0|35.0", "2 MFLOPs|2.0|600000× / 30×"),
-    ):
-        mean = agreement[3]  # pick, NDCG@1, NDCG@5, NDCG@10, ρ, …
-        assert row == [*start.split("|"), mean[5], mean[3], *end.split("|")]
+    assert [row[0] for row in short[1:]] == ["HYMA", "HYMA, refined", "grid search"]
+    mean = tables(page(found))[2][3]  # pick, NDCG@1, NDCG@5, NDCG@10, ρ, …
+    start, end = "HYMA|mid × words|58.0|10.0", "100 GFLOPs|90.0|12× / 0.7×"
+    assert short[1] == [*start.split("|"), mean[5], mean[3], *end.split("|")]
+    assert short[2][1:4] == ["mid × words", "63.0", "10.0"]
+    found.ranking["overall"]["hyma"] |= {"pair": None, "picks": 3}
+    assert tables(report.short(found.ranking))[0][1][1] == "any of 3 alike"
+
+
+def test_a_pair_that_failed_comes_last(made: Inputs) -> None:
+    ranking = of_two(made).ranking
+    scores = ranking["scores"]["hyma"] | {"mid-words": dict.fromkeys(("mean", *SCORES))}
+    ranking["scores"] = {"hyma": scores, "grid": ranking["scores"]["grid"]}
+    (found,) = tables(report.all_pairs(ranking))
+    assert found[-1] == ["mid × words", "6", "3", "–", "50.0"]
+    assert tables(report.by_benchmark(ranking))[0][-1] == ["mid × words", "– / 70.0", "– / 30.0"]
+
+
+@pytest.mark.parametrize(
+    ("loss", "done", "said"),
+    [
+        (
+            [4.0, 2.0, 1.99],
+            True,
+            "lowest after epoch 3 of 3 and changed by -0.5% in the last one: it has stopped",
+        ),
+        (
+            [4.0, 2.0, 1.9],
+            False,
+            "lowest after epoch 3 of 3 and changed by -5.0% in the last one: it is still",
+        ),
+        (
+            [4.0, 2.0, 3.0],
+            True,
+            "lowest after epoch 2 of 3 and changed by +50.0% in the last one: it has stopped",
+        ),
+        # Falling again, but not yet to where it was.
+        (
+            [4.0, 2.0, 3.0, 2.5],
+            True,
+            "lowest after epoch 2 of 4 and changed by -16.7% in the last one: it has stopped",
+        ),
+        ([4.0], None, "taken once, after its only epoch: whether it has stopped falling cannot be told."),
+    ],
+)
+def test_whether_the_oracle_is_trained_to_the_end(loss: list[float], done: bool | None, said: str) -> None:
+    # Two pairs around the mean.
+    grid = {str(by): {"history": {"held_out_loss": [value + by for value in loss]}} for by in (-0.5, 0.5)}
+    assert training.held_out(grid) == pytest.approx(loss)
+    assert training.stopped(loss) is done
+    text = training.convergence(grid, "grid search")
+    assert text.startswith("Grid search's loss on held-out data")
+    assert said in text
+    assert ("counts as trained to convergence" in text) == (done is True)
+    assert ("is not trained to convergence" in text) == (done is False)
+    assert tables(text)[0][1] == ["mean held-out loss", *(f"{value:.3f}" for value in loss)]
 
 
 def test_one_pair_leaves_dashes_and_whole_tables() -> None:
@@ -190,12 +314,14 @@ def test_one_pair_leaves_dashes_and_whole_tables() -> None:
         side: PROBES[side] | {"scores": {slug: 0.5}} for side, slug in (("image", "big"), ("text", "bert"))
     }
     data = {"toy": {"skipped": [], "data_hash": "0" * 64}}
-    text = page(Inputs(rank(one, FLOPS, SECONDS, probes), one, FLOPS | FEATURES, data, {}))
-    assert len(tables(text)) == 9
+    ranking = rank(one, FLOPS, RECORDS, probes)
+    text = page(Inputs(ranking, one, FLOPS | FEATURES, data, STEPS, GRID, {}))
+    assert len(tables(text)) == 10
     assert tables(text)[2][1] == ["toy", "big × bert", *["–"] * 6, "0.0", "0.0"]
     assert "Left out" not in text
-    assert "nan" not in text
-    assert "None" not in text
+    for both in (text, methods.page(ranking)):
+        assert "nan" not in both
+        assert "None" not in both
 
 
 def test_a_file_name_does_not_break_the_table() -> None:
@@ -213,7 +339,14 @@ def test_flops_with_a_unit() -> None:
 
 
 def test_ratios_in_words() -> None:
-    assert [markdown.times(ratio) for ratio in (0.66, 9.94, 12.4)] == ["0.7×", "9.9×", "12×"]
+    assert [markdown.times(ratio) for ratio in (0.66, 9.94, 12.4, None)] == ["0.7×", "9.9×", "12×", "–"]
+    assert [markdown.seconds(value) for value in (0.0, 0.049, 0.05, 12.34)] == [
+        "< 0.1",
+        "< 0.1",
+        "0.1",
+        "12.3",
+    ]
+    assert markdown.sentence("hYMA reads") == "HYMA reads"
     assert markdown.cheaper(12.0, "fewer", "more") == "12× fewer"
     assert markdown.cheaper(0.25, "fewer", "more") == "4.0× more"
     assert (markdown.points(None), markdown.decimal(None), markdown.decimal(-0.5, 1)) == ("–", "–", "-0.5")
@@ -224,7 +357,7 @@ def project(root: Path, made: Inputs, training: str = "pairs") -> None:
     sets = {f"training/{training}": DATA["training"]} | {f"benchmarks/{n}": DATA["objects"] for n in SCORES}
     contents = {f"metrics/benchmarks/{name}.json": content for name, content in made.benchmarks.items()}
     contents |= {f"data/prepared/{place}/meta.json": meta for place, meta in sets.items()}
-    contents |= {f"models/grid/{pair}.json": {"history": HISTORY} for pair in PAIRS}
+    contents |= {f"models/grid/{pair}.json": entry for pair, entry in GRID.items()}
     contents |= {"metrics/ranking.json": made.ranking, "metrics/flops.json": made.flops}
     contents["params.yaml"] = {
         "device": "cpu", "seed": 7, "training": {training: {}}, "benchmarks": dict.fromkeys(SCORES),
@@ -261,7 +394,9 @@ def outside_git(patch: pytest.MonkeyPatch, root: Path) -> None:
 def test_the_stage_draws_what_the_page_links(drawn: list[Path], made: Inputs) -> None:
     text = (drawn[0] / "ranking.md").read_text(encoding="utf-8")
     links = re.findall(r"!\[[^]]+\]\(([^)]+)\)", text)
+    links += re.findall(r"!\[[^]]+\]\(([^)]+)\)", (drawn[0] / "methods.md").read_text(encoding="utf-8"))
     assert sorted(links) == sorted(f"figures/{name}" for name in SIZE)
+    assert (drawn[0] / "methods.md").read_text(encoding="utf-8") == methods.page(made.ranking)
     assert sorted(path.name for path in (drawn[0] / "figures").iterdir()) == sorted(SIZE)
     for name, size in SIZE.items():
         with Image.open(drawn[0] / "figures" / name) as picture:
@@ -278,7 +413,7 @@ def test_the_stage_draws_what_the_page_links(drawn: list[Path], made: Inputs) ->
 def test_two_runs_write_the_same_bytes(drawn: list[Path]) -> None:
     one, two = ({path.name: path.read_bytes() for path in folder.rglob("*.*")} for folder in drawn)
     assert one == two
-    assert len(one) == 6
+    assert len(one) == 8
 
 
 def test_a_training_set_named_as_a_benchmark(
@@ -310,15 +445,19 @@ def dots(axes: Any) -> list[list[float]]:
     return [dot.get_offsets()[0].tolist() for dot in axes.collections]
 
 
-def test_scatter_and_costs_show_the_numbers(made: Inputs, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scatter_and_costs_show_the_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = inputs(contents())
     (axes,) = canvas(monkeypatch, figures.scatter, made.ranking, "hyma").axes
     np.testing.assert_allclose(dots(axes), 100 * np.array([MEAN["grid"], MEAN["hyma"]]).T)
     assert axes.get_xlabel() == "grid search: mean score (points)"
     assert axes.get_ylabel() == "HYMA: mean score (points)"
-    (axes,) = canvas(monkeypatch, figures.cost_quality, with_lot().ranking).axes
-    np.testing.assert_allclose(dots(axes), [[1.2e12, 60], [1e11, 50], [2e6, 25]])
+    made.ranking["scores"]["hyma"] |= {"mid-words": dict.fromkeys(("mean", *SCORES))}  # a pair that failed
+    (axes,) = canvas(monkeypatch, figures.scatter, made.ranking, "hyma").axes
+    assert len(dots(axes)) == 5
+    (axes,) = canvas(monkeypatch, figures.cost_quality, made.ranking).axes
+    np.testing.assert_allclose(dots(axes), [[1e11, 50], [1.2e12, 60]])
     notes = [text.get_text() for text in axes.texts]
-    assert notes == ["grid search\n60 s", "HYMA\n90 s", "lot\n2 s", "best pair of all"]
+    assert notes == ["HYMA\n90 s", "grid search\n60 s", "best pair of all"]
     assert axes.get_xscale() == "log"
     assert axes.lines[0].get_ydata() == pytest.approx([60, 60])
 
@@ -337,11 +476,24 @@ def test_heatmap_unimodal_and_training_show_the_numbers(
     reached = 100 * np.array(MEAN["grid"])
     np.testing.assert_allclose(dots(image), np.stack([[90, 90, 60, 60, 70, 70], reached], 1))
     np.testing.assert_allclose(dots(text), np.stack([[30, 50] * 3, reached], 1))
-    grid = {pair: {"history": HISTORY} for pair in PAIRS}
-    loss, accuracy, norm = canvas(monkeypatch, figures.training, STEPS, grid).axes
+    labels = ("HYMA", "grid search")
+    grid = GRID | {"big-bert": {"history": HISTORY | {"held_out_loss": [10.0, 8.0, 7.99]}}}
+    loss, accuracy, norm, held_out = canvas(monkeypatch, figures.training, STEPS, grid, labels).axes
     assert [np.array(line.get_ydata()).tolist() for line in loss.lines] == [HISTORY["loss"]] * 7
     assert np.array(accuracy.lines[0].get_ydata()).tolist() == STEPS["accuracy"]
     assert np.array(norm.lines[0].get_ydata()).tolist() == STEPS["grad_norm"]
+    *thin, mean = [np.array(line.get_ydata()) for line in held_out.lines]
+    assert thin[0].tolist() == [10.0, 8.0, 7.99]
+    assert len(thin) == 6
+    np.testing.assert_allclose(mean, [5.0, 3.0, 2.99])
+    assert np.array(held_out.lines[-1].get_xdata()).tolist() == [1, 2, 3]
+
+
+def test_a_failed_pair_in_the_heatmap(monkeypatch: pytest.MonkeyPatch) -> None:
+    ranking = inputs(contents()).ranking
+    ranking["scores"]["hyma"] |= {"mid-words": dict.fromkeys(("mean", *SCORES))}
+    _, axes = canvas(monkeypatch, figures.heatmap, ranking).axes
+    assert [text.get_text() for text in axes.texts][2:5] == ["30.0", "failed", "10.0"]
 
 
 def git(*arguments: str) -> str:

@@ -12,15 +12,19 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.flop_counter import FlopCounterMode
 
 from hyma import connectors, features, prepared
+from hyma.closed_form import shared_space
 from hyma.connectors import Connector, ConnectorSpec, Stitch
 from hyma.errors import HymaError
+from hyma.files import read_json
 from hyma.normalise import Normaliser
 from hyma.search import grid, hypernetwork, result
 from hyma.search.data import TrainingFeatures, load, split
+from hyma.search.methods import hyma_two_sided
 from hyma.search.params import ConnectorParams, GridParams, HymaParams
 from hyma.search.result import SearchResult
 from hyma.search.training import Normalised, contrast, pair_batches, sample_batches, train, warmup_cosine
@@ -34,7 +38,9 @@ HYMA = {
         decoder="factorised", bm=2, batch=60, epochs=40, lr=0.01, widths=[32], code_dim=8
     ),
 }
-searches = pytest.mark.parametrize("method", ["grid", "dense", "factorised"])
+HYMA["two_sided"] = HYMA["factorised"]
+METHODS = ["grid", *HYMA]
+searches = pytest.mark.parametrize("method", METHODS)
 
 
 def toy(images: int = 400, captions: int = 1, seed: int = 0) -> TrainingFeatures:
@@ -56,16 +62,26 @@ def toy(images: int = 400, captions: int = 1, seed: int = 0) -> TrainingFeatures
     )
 
 
-def run(method: str, data: TrainingFeatures, seed: int = 0, **changes: Any) -> SearchResult:
+def run(
+    method: str,
+    data: TrainingFeatures,
+    seed: int = 0,
+    connector: ConnectorParams = CONNECTOR,
+    **changes: Any,
+) -> SearchResult:
     if method == "grid":
-        return grid.search(data, GRID.model_copy(update=changes), CONNECTOR, seed)
-    return hypernetwork.search(data, HYMA[method].model_copy(update=changes), CONNECTOR, seed)
+        return grid.search(data, GRID.model_copy(update=changes), connector, seed)
+    params = HYMA[method].model_copy(update=changes)
+    return hypernetwork.search(data, params, connector, seed, two_sided=method == "two_sided")
 
 
 def trained(data: Normalised, params: Any, connector: ConnectorParams, weights: Connector) -> Any:
     """The loop on one pair whose connector is itself the parameter."""
     pair = ("plain", "turned")
-    return train(lambda _: [weights], list(weights.values()), [pair], 1, data, params, connector, 0, "toy")
+    return train(
+        lambda rows, _: contrast([weights], [pair], rows, data, connector.logit_scale),
+        list(weights.values()), [pair], 1, data.features.train, params, 0, "toy",
+    )  # fmt: skip
 
 
 @searches
@@ -91,7 +107,7 @@ def test_toy_problem(method: str) -> None:
         hits = [sum(number in row[:5] for number, row in enumerate(way.tolist())) / 40 for way in order]
         assert found.scores[name] == pytest.approx(sum(hits) / 2, abs=1e-6)
     steps = 25 * 6 * 4 if method == "grid" else 40 * 6
-    assert (found.method, found.steps) == ("grid" if method == "grid" else "hyma", steps)
+    assert (found.label, found.steps) == ("grid search" if method == "grid" else "HYMA", steps)
     if method != "grid":
         assert found.history["step"] == list(range(1, 241))
         assert set(Counter(pair for _, pair, _ in found.pair_accuracy).values()) == {240 * 2 / 4}
@@ -112,10 +128,144 @@ def test_seed(method: str) -> None:
         for key, weight in stitch.connector.items():
             assert torch.equal(weight, again.stitches[name].connector[key])
             assert torch.equal(weight, third.stitches[name].connector[key])
-            assert not torch.equal(weight, other.stitches[name].connector[key])
+            if weight.any():  # the factorised decoder's last bias is zero
+                assert not torch.equal(weight, other.stitches[name].connector[key])
+        assert stitch.connector["weight0"].any()
     # The seed is that of the weights to start from, too.
     still = [run(method, toy(100), seed, epochs=1, lr=1e-12).stitches["plain-turned"] for seed in (1, 2)]
     assert (still[0].connector["weight0"] - still[1].connector["weight0"]).abs().max() > 0.01
+
+
+def subset(data: TrainingFeatures, images: list[str], texts: list[str]) -> TrainingFeatures:
+    """With these encoders only."""
+    return replace(
+        data,
+        images={slug: data.images[slug] for slug in images},
+        texts={slug: data.texts[slug] for slug in texts},
+    )
+
+
+@searches
+@pytest.mark.parametrize("kind", ["linear", "mlp1", "mlp2"])
+@pytest.mark.parametrize(
+    ("images", "texts"),
+    [(["plain"], ["turned"]), (["wide"], ["turned", "noise"]), (["plain", "wide"], ["turned"])],
+    ids=["one pair", "one image encoder", "one text encoder"],
+)
+def test_fewest_encoders(method: str, kind: Any, images: list[str], texts: list[str]) -> None:
+    connector = CONNECTOR.model_copy(update={"kind": kind})
+    found = run(
+        method, subset(toy(), images, texts), connector=connector, bm=1, epochs=10 if kind == "mlp2" else 20
+    )
+    assert list(found.scores) == list(found.stitches) == [f"{i}-{t}" for i in images for t in texts]
+    for pair, score in found.scores.items():
+        assert score > 0.9 if pair.endswith("turned") else score < 0.4
+
+
+@searches
+@pytest.mark.parametrize("normalise", ["l2", "standardise"])
+@pytest.mark.parametrize("value", [0.0, 0.3, 1e3])
+@pytest.mark.parametrize(("side", "slug"), [("texts", "noise"), ("images", "wide")])
+def test_constant_features(method: str, normalise: Any, value: float, side: str, slug: str) -> None:
+    """An encoder that answers everything alike makes no number infinite and spoils no other's pairs."""
+    data = toy()
+    getattr(data, side)[slug][:] = value
+    found = run(method, data, connector=CONNECTOR.model_copy(update={"normalise": normalise}), epochs=20)
+    assert list(found.scores) == ["-".join(pair) for pair in data.pairs]
+    assert found.scores["plain-turned"] > 0.9
+    for pair, score in found.scores.items():
+        if slug in pair:
+            assert score <= 5 / 40
+        stitch = found.stitches[pair]
+        for weights in (stitch.connector, stitch.image_connector or {}):
+            assert all(weight.isfinite().all() for weight in weights.values())
+
+
+def test_two_sided_connectors() -> None:
+    found = run("two_sided", toy(), epochs=3)
+    for pair, stitch in found.stitches.items():
+        image, text = (toy().images | toy().texts)[pair.split("-")[0]], toy().texts[pair.split("-")[1]]
+        # 32 hidden units: a shared width of 12.
+        assert stitch.spec == ConnectorSpec("mlp1", text.shape[1], image.shape[1], 32, shared=12)
+        assert stitch.embed_image(image[:3]).shape == stitch.embed_text(text[:3]).shape == (3, 12)
+    # An image encoder has one map, whatever the text.
+    one, other = (found.stitches[f"plain-{text}"].image_connector for text in ("turned", "noise"))
+    assert one is not None
+    assert other is not None
+    assert torch.equal(one["weight0"], other["weight0"])
+    assert run("factorised", toy(), epochs=3).stitches["plain-turned"].image_connector is None
+
+
+def test_hyma_two_sided_is_the_search() -> None:
+    params = hyma_two_sided.Params(**HYMA["two_sided"].model_dump() | {"epochs": 3})
+    found = hyma_two_sided.search(toy(), params, CONNECTOR, 4)
+    other = run("two_sided", toy(), 4, epochs=3)
+    assert found.label == "HYMA, two-sided"
+    assert (found.scores, found.flops, found.steps) == (other.scores, other.flops, other.steps)
+    many = hyma_two_sided.search(toy(100), params.model_copy(update={"bm": 27}), CONNECTOR, 4)
+    assert len(many.pair_accuracy) == 4 * many.steps  # all the pairs that there are
+
+
+@pytest.mark.parametrize("method", HYMA)
+@pytest.mark.parametrize("left_out", [("plain", "turned"), ("wide", "noise")])
+def test_pairs_left_out(method: str, left_out: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Never drawn, and not looked at by the closed form; but scored, with a connector, as the others are."""
+    seen: list[Any] = []
+    monkeypatch.setattr(
+        hypernetwork,
+        "shared_space",
+        lambda images, texts, width, pairs: seen.append(pairs) or shared_space(images, texts, width, pairs),
+    )
+    data = replace(toy(), left_out=frozenset({left_out}))
+    found = run(method, data)
+    assert list(found.scores) == list(found.stitches) == ["-".join(pair) for pair in data.pairs]
+    assert found.failed == {}
+    times = Counter(pair for _, pair, _ in found.pair_accuracy)
+    assert times == {"-".join(pair): 240 * 2 / 3 for pair in data.pairs if pair != left_out}
+    number = (list(data.images).index(left_out[0]), list(data.texts).index(left_out[1]))
+    assert seen == ([] if method == "dense" else [[number]])
+    if method != "dense":
+        # Both encoders meet others in the shared space, and so each other.
+        assert found.scores["plain-turned"] > 0.8
+        assert found.scores["wide-turned"] > 0.8
+    for image in ("plain", "wide"):
+        assert found.scores[f"{image}-noise"] < 3 * 5 / 40
+    for stitch in found.stitches.values():
+        assert all(weight.isfinite().all() for weight in stitch.connector.values())
+
+
+def test_no_more_pairs_a_step_than_are_seen() -> None:
+    data = replace(toy(100), left_out=frozenset({("plain", "turned")}))
+    assert run("factorised", data, bm=3, epochs=1).steps == 1
+    with pytest.raises(HymaError, match=r"hyma\.bm: 4 pairs a step, .* only 3 pairs"):
+        run("factorised", data, bm=4)
+
+
+@pytest.mark.parametrize("method", HYMA)
+@pytest.mark.parametrize("kind", ["linear", "mlp1", "mlp2"])
+def test_cost_is_what_torch_counts(method: str, kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All products of a whole search: but for the scores, which no method counts."""
+    connector, data = CONNECTOR.model_copy(update={"kind": kind}), toy(captions=2)
+    changes = {"bm": 4, "epochs": 2, "samples": 90, "components": 8}
+    found = run(method, data, connector=connector, **changes)
+    monkeypatch.setattr(hypernetwork, "_flops", lambda *_: {})  # it runs models, to count them
+    with FlopCounterMode(display=False) as counter:
+        run(method, data, connector=connector, **changes)
+    normalised = Normalised(data, connector)
+    with FlopCounterMode(display=False) as scoring:
+        for pair in data.pairs:
+            stitch = found.stitches["-".join(pair)]
+            normalised.score(pair, stitch.connector, stitch.image_connector)
+    spent = sum(found.flops.values()) - found.flops["optimizer"]
+    if method != "dense":
+        # Eigenvectors, which torch does not count: of all encoders, and of the texts' components together.
+        spent -= 9 * (sum(width**3 for width in (12, 16, 20, 10)) + 16**3)
+    assert spent == pytest.approx(counter.get_total_flops() - scoring.get_total_flops())
+
+
+def test_more_samples_than_images_to_train_on() -> None:
+    data = toy(100)
+    assert run("factorised", data, epochs=1).flops == run("factorised", data, epochs=1, samples=60).flops
 
 
 def test_a_pair_trains_alike_alone_and_among_others() -> None:
@@ -181,10 +331,14 @@ def test_a_step_is_the_mean_of_its_pairs() -> None:
     pairs = [("plain", "turned"), ("plain", "noise")]
     weights = [nn.Parameter(torch.randn(12, width)) for width in (20, 10)]
     start = [{"weight0": weight.detach().clone(), "bias0": torch.zeros(12)} for weight in weights]
-    history = train(
-        lambda chosen: [{"weight0": weights[int(k)], "bias0": torch.zeros(12)} for k in chosen],
-        weights, pairs, 2, data, GridParams(batch=60, epochs=1), CONNECTOR, 0, "toy",
-    )  # fmt: skip
+
+    def losses_of(rows: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
+        numbers = chosen.tolist()
+        own = [{"weight0": weights[number], "bias0": torch.zeros(12)} for number in numbers]
+        return contrast(own, [pairs[number] for number in numbers], rows, data, CONNECTOR.logit_scale)
+
+    params = GridParams(batch=60, epochs=1)
+    history = train(losses_of, weights, pairs, 2, data.features.train, params, 0, "toy")
     losses, accuracies = contrast(start, pairs, data.features.train, data, CONNECTOR.logit_scale)
     assert history.rows[0][:2] == pytest.approx((losses.mean().item(), accuracies.mean().item()), rel=1e-4)
     expected = {"-".join(pair): own.item() for pair, own in zip(pairs, accuracies, strict=True)}
@@ -213,11 +367,14 @@ def test_gradient_that_is_not_finite() -> None:
     root = nn.Parameter(torch.zeros(12, 20))
     weights = torch.randn(12, 20)
     data, params = Normalised(toy(100), CONNECTOR), GridParams(batch=60, epochs=1)
+    pair = ("plain", "turned")
+
+    def losses_of(rows: Tensor, _: Tensor) -> tuple[Tensor, Tensor]:
+        own = {"weight0": weights + root.sqrt(), "bias0": torch.zeros(12)}
+        return contrast([own], [pair], rows, data, CONNECTOR.logit_scale)
+
     with pytest.raises(HymaError, match="not finite"):
-        train(
-            lambda _: [{"weight0": weights + root.sqrt(), "bias0": torch.zeros(12)}],
-            [root], [("plain", "turned")], 1, data, params, CONNECTOR, 0, "toy",
-        )  # fmt: skip
+        train(losses_of, [root], [pair], 1, data.features.train, params, 0, "toy")
 
 
 def test_more_pairs_a_step_than_pairs() -> None:
@@ -413,14 +570,26 @@ def answer(pair: str, seconds: float, seed: int = 0) -> SearchResult:
     weights = connectors.initialise(spec, torch.Generator().manual_seed(seed))
     history = {"step": [1.0, 2.0], "loss": [0.1 + seconds, 0.2]}
     stitch = Stitch(spec, weights, l2, l2)
-    return SearchResult("grid", {pair: seconds / 10}, seconds, {pair: stitch}, 2, history, [(1, pair, 0.5)])
+    return SearchResult(
+        "grid search", {pair: seconds / 10}, seconds, {"InfoNCE": 4 * seconds}, {pair: stitch}, {f"{pair}2": "lost"},
+        2, {"samples": "9"}, history, [(1, pair, 0.5)],
+    )  # fmt: skip
+
+
+def record(pair: str, seconds: float) -> dict[str, Any]:
+    """What `answer` is on disk."""
+    return {
+        "label": "grid search", "scores": {pair: seconds / 10}, "seconds": seconds,
+        "flops": {"InfoNCE": 4 * seconds}, "failed": {f"{pair}2": "lost"}, "steps": 2, "notes": {"samples": "9"},
+        "history": {"step": [1.0, 2.0], "loss": [0.1 + seconds, 0.2]}, "connectors": "one-sided",
+    }  # fmt: skip
 
 
 def test_save_and_load(tmp_path: Path) -> None:
     first, second = answer("vit-bert", 1.5), answer("vit-mini", 2.5, seed=1)
     result.save(first, tmp_path, "a")
     result.save(second, tmp_path, "b")
-    assert result.read_record(tmp_path / "a.json") == replace(first, stitches={}, pair_accuracy=[])
+    assert read_json(tmp_path / "a.json") == record("vit-bert", 1.5)
     files = [tmp_path / "a.safetensors", tmp_path / "b.safetensors"]
     stitches = result.load_stitches(iter(files), ["vit-mini", "vit-bert"])
     assert list(stitches) == ["vit-mini", "vit-bert"]
@@ -432,13 +601,22 @@ def test_save_and_load(tmp_path: Path) -> None:
         result.load_stitches(files, ["vit-bert", "res-bert", "res-mini"])
     result.save(replace(first, stitches={}), tmp_path / "scores")
     assert [file.name for file in (tmp_path / "scores").iterdir()] == ["result.json"]
+    assert read_json(tmp_path / "scores" / "result.json")["connectors"] == "none"
 
 
 def test_merge() -> None:
     first, second = answer("vit-bert", 1.5), answer("vit-mini", 2.5)
     joined = result.merge(iter([first, second]))
-    assert (joined.method, joined.steps, joined.seconds) == ("grid", 4, 4.0)
+    assert (joined.label, joined.steps, joined.seconds) == ("grid search", 4, 4.0)
     assert joined.scores == {"vit-bert": 0.15, "vit-mini": 0.25}
+    assert joined.failed == {"vit-bert2": "lost", "vit-mini2": "lost"}
+    assert (joined.flops, joined.notes) == ({"InfoNCE": 16.0}, {"samples": "9"})
     assert list(joined.stitches) == ["vit-bert", "vit-mini"]
+    assert (joined.history, joined.pair_accuracy) == ({}, [])
     assert list(first.scores) == ["vit-bert"]  # the parts stay as they were
     assert result.merge([first]) == first
+    # The records of the same, read back, join to the same.
+    parts = [record("vit-bert", 1.5), record("vit-mini", 2.5)]
+    for key, value in result.merge_records(parts).items():
+        assert value == ("one-sided" if key == "connectors" else getattr(joined, key))
+    assert parts == [record("vit-bert", 1.5), record("vit-mini", 2.5)]

@@ -1,1 +1,1 @@
-"""Reports: markdown and pictures made from the json of the stages before. Nothing is computed here."""
+"""Reports: markdown and pictures made from the json of the stages before. Nothing is measured here."""

@@ -5,9 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+
+from hyma.report.inputs import label
+from hyma.report.training import held_out
 
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
 MARKERS = "osD^vP*Xph<>8"
@@ -19,6 +23,7 @@ STYLE: Any = {
     "axes.axisbelow": True,
     "figure.dpi": 150,
 }
+THIN: Any = {"color": "0.65", "lw": 0.5, "alpha": 0.7}
 
 
 def figure(path: Path, width: float, height: float, draw: Callable[[Figure], None]) -> None:
@@ -53,31 +58,29 @@ def _legend(axes: Axes, colour: Mapping[str, str], marker: Mapping[str, str]) ->
 def scatter(path: Path, ranking: Json, method: str) -> None:
     """A method's mean score of every pair against the oracle's."""
     oracle, own = ranking["scores"][ranking["oracle"]], ranking["scores"][method]
+    kept = [pair for pair, scores in own.items() if scores["mean"] is not None]
     colour, marker = _marks(list(oracle))
 
     def draw(canvas: Figure) -> None:
         axes = canvas.subplots()
-        for pair, scores in oracle.items():
+        for pair in kept:
             image, text = pair.split("-")
             axes.scatter(
-                100 * scores["mean"], 100 * own[pair]["mean"], s=70,
+                100 * oracle[pair]["mean"], 100 * own[pair]["mean"], s=70,
                 marker=marker[image], color=colour[text], edgecolor="white", linewidth=0.6,
             )  # fmt: skip
-        ends = [100 * s[pair]["mean"] for s in (oracle, own) for pair in oracle]
+        ends = [100 * s[pair]["mean"] for s in (oracle, own) for pair in kept]
         span = (min(ends) - 1, max(ends) + 1)
         axes.plot(span, span, color="0.5", lw=1, ls="--", zorder=0)
         axes.annotate("equal", (span[1], span[1]), ha="right", va="bottom", color="0.4", rotation=0)
         axes.set(
-            xlabel="grid search: mean score (points)",
-            ylabel=f"{LABEL.get(method, method)}: mean score (points)",
+            xlabel=f"{label(ranking, ranking['oracle'])}: mean score (points)",
+            ylabel=f"{label(ranking, method)}: mean score (points)",
         )
         axes.set_title("Every pair, scored by both", loc="left")
         _legend(axes, colour, marker)
 
     figure(path, 8, 5.4, draw)
-
-
-LABEL = {"hyma": "HYMA", "grid": "grid search"}
 
 
 def cost_quality(path: Path, ranking: Json) -> None:
@@ -88,7 +91,7 @@ def cost_quality(path: Path, ranking: Json) -> None:
         for row, (method, cost) in enumerate(ranking["cost"].items()):
             reached = 100 * ranking["overall"][method]["oracle_score"]
             axes.scatter(cost["flops"], reached, s=110, color=COLOURS[row % len(COLOURS)], zorder=3)
-            note = f"{LABEL.get(method, method)}\n{cost['seconds']:.0f} s"
+            note = f"{label(ranking, method)}\n{cost['seconds']:.0f} s"
             axes.annotate(
                 note, (cost["flops"], reached), xytext=(10, -4), textcoords="offset points", va="top"
             )
@@ -101,7 +104,7 @@ def cost_quality(path: Path, ranking: Json) -> None:
         axes.set_ylim(0, best * 1.15)
         axes.set(
             xlabel="cost of the search (FLOPs, log scale)",
-            ylabel="its pick, as grid search scores it (points)",
+            ylabel=f"its pick, as {label(ranking, ranking['oracle'])} scores it (points)",
         )
         axes.set_title("Cost against quality: up and left is better", loc="left")
 
@@ -133,43 +136,53 @@ def unimodal(path: Path, ranking: Json) -> None:
     figure(path, 9, 4.8, draw)
 
 
-def training(path: Path, steps: Json, grid: Mapping[str, Json]) -> None:
-    """HYMA's loss, accuracy and gradient norm by step, and every grid pair's loss, thin."""
+def training(
+    path: Path, steps: Mapping[str, list[float]], grid: Mapping[str, Json], labels: tuple[str, str]
+) -> None:
+    """The main method's loss, accuracy and gradient norm by step; the oracle's losses, thin lines one a pair.
+
+    Args:
+        path: where to.
+        steps: the main method's history.
+        grid: pair → the oracle's record.
+        labels: the names for people, the main method's and the oracle's.
+    """
 
     def draw(canvas: Figure) -> None:
-        panels = canvas.subplots(1, 3)
+        *panels, last = canvas.subplots(1, 4)
         for record in grid.values():
             history = record["history"]
-            panels[0].plot(history["step"], history["loss"], color="0.65", lw=0.5, alpha=0.7)
+            panels[0].plot(history["step"], history["loss"], **THIN)
+            last.plot(range(1, len(history["held_out_loss"]) + 1), history["held_out_loss"], **THIN)
         keys = (("loss", "loss"), ("accuracy", "accuracy in the batch"), ("grad_norm", "gradient norm"))
-        for axes, (key, label) in zip(panels, keys, strict=True):
+        for axes, (key, title) in zip(panels, keys, strict=True):
             axes.plot(steps["step"], steps[key], color=COLOURS[1], lw=1.2)
-            axes.set(xlabel="step", title=label)
+            axes.set(xlabel="step", title=title)
+        mean = held_out(grid)
+        last.plot(range(1, len(mean) + 1), mean, color=COLOURS[0], lw=1.8, marker="o", ms=4)
+        last.set(xlabel="epoch", title="held-out loss")
         panels[0].set_yscale("log")
-        panels[0].legend(
-            handles=[
-                Line2D([], [], color=COLOURS[1], label="HYMA (mean of its bm pairs)"),
-                Line2D([], [], color="0.65", label="grid search, each pair"),
-            ],
-            fontsize=8,
-        )
+        thin = Line2D([], [], color="0.65", label=f"{labels[1]}, each pair")
+        main = Line2D([], [], color=COLOURS[1], label=f"{labels[0]} (mean of its bm pairs)")
+        panels[0].legend(handles=[main, thin], fontsize=8)
+        bold = Line2D([], [], color=COLOURS[0], marker="o", ms=4, label=f"{labels[1]}, mean")
+        last.legend(handles=[bold, thin], fontsize=8)
 
-    figure(path, 10, 3.4, draw)
+    figure(path, 13, 3.4, draw)
 
 
 def heatmap(path: Path, ranking: Json) -> None:
-    """Mean score of all pairs, image encoders by text encoders: the oracle's and HYMA's side by side."""
-    oracle = ranking["scores"][ranking["oracle"]]
-    images = list(dict.fromkeys(pair.split("-")[0] for pair in oracle))
-    texts = list(dict.fromkeys(pair.split("-")[1] for pair in oracle))
-    methods = [ranking["oracle"], *(method for method in ranking["scores"] if method != ranking["oracle"])][
-        :2
-    ]
+    """Mean score of all pairs, image encoders by text encoders: the oracle's and the main method's side by side."""
+    oracle = ranking["oracle"]
+    images = list(dict.fromkeys(pair.split("-")[0] for pair in ranking["scores"][oracle]))
+    texts = list(dict.fromkeys(pair.split("-")[1] for pair in ranking["scores"][oracle]))
+    methods = [oracle, *(method for method in ranking["scores"] if method != oracle)]
     values = [
-        [[100 * ranking["scores"][method][f"{i}-{t}"]["mean"] for t in texts] for i in images]
+        100
+        * np.array([[ranking["scores"][method][f"{i}-{t}"]["mean"] for t in texts] for i in images], float)
         for method in methods
     ]
-    top = max(value for grid in values for row in grid for value in row)
+    top = np.nanmax(values)
 
     def draw(canvas: Figure) -> None:
         panels = canvas.subplots(1, len(methods), sharey=True, squeeze=False)[0]
@@ -178,10 +191,10 @@ def heatmap(path: Path, ranking: Json) -> None:
             axes.set_xticks(range(len(texts)), texts)
             axes.set_yticks(range(len(images)), images)
             axes.grid(visible=False)
-            axes.set_title(LABEL.get(method, method), loc="left")
-            for row, line in enumerate(grid):
-                for column, value in enumerate(line):
-                    shade = "black" if value > 0.6 * top else "white"
-                    axes.text(column, row, f"{value:.1f}", ha="center", va="center", color=shade)
+            axes.set_title(label(ranking, method), loc="left")
+            for (row, column), value in np.ndenumerate(grid):
+                shade = "white" if value <= 0.6 * top else "black"
+                text = "failed" if np.isnan(value) else f"{value:.1f}"
+                axes.text(column, row, text, ha="center", va="center", color=shade)
 
     figure(path, 8, 0.8 + 0.42 * len(images), draw)

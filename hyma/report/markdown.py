@@ -28,8 +28,15 @@ def flops(value: float) -> str:
     return f"{value:.0f} FLOPs"
 
 
-def times(ratio: float) -> str:
+def seconds(value: float) -> str:
+    """A time that was taken."""
+    return f"{value:.1f}" if value >= 0.05 else "< 0.1"
+
+
+def times(ratio: float | None) -> str:
     """A ratio, as in 12×."""
+    if ratio is None:
+        return "–"
     return f"{ratio:.1f}×" if ratio < 10 else f"{ratio:.0f}×"
 
 
@@ -42,3 +49,8 @@ def pair(name: str) -> str:
     """A pair's name for people."""
     image, text = name.split("-")
     return f"{image} × {text}"
+
+
+def sentence(text: str) -> str:
+    """The text with a capital at its start."""
+    return text[:1].upper() + text[1:]

@@ -1,54 +1,46 @@
 """The page reports/ranking.md: which pair to stitch, how sure that is, and what it cost."""
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from hyma.report.markdown import cheaper, decimal, flops, pair, points, table, times
+from hyma.ranking import MAIN
+from hyma.report.benchmarks import benchmarks, protocols
+from hyma.report.inputs import Inputs, label, of_two, picked
+from hyma.report.markdown import cheaper, decimal, flops, pair, points, seconds, sentence, table, times
+from hyma.report.training import convergence
 
 Json = dict[str, Any]
-NAME = {"hyma": "HYMA", "grid": "grid search"}
-
-
-@dataclass
-class Inputs:
-    """What the stages before have measured."""
-
-    ranking: Json
-    benchmarks: Mapping[str, Json]
-    flops: Json
-    data: Mapping[str, Json]
-    """Prepared data set → its meta.json."""
-    environment: Mapping[str, str]
-    """Lines of the reproducibility block."""
 
 
 def page(inputs: Inputs) -> str:
-    """The whole page as markdown."""
+    """The whole page as markdown: of the main method and the oracle, whatever others there are."""
+    inputs = of_two(inputs)
+    oracle = label(inputs.ranking, inputs.ranking["oracle"])
     parts = [
         "# Which pair to stitch",
         answer(inputs.ranking),
-        "![HYMA against grid search](figures/scatter.png)",
+        "What the other ways of finding the pair are worth: [methods.md](methods.md).",
+        "![Every pair, scored by both](figures/scatter.png)",
         "## All pairs",
         all_pairs(inputs.ranking),
         "![Mean score of all pairs](figures/pairs.png)",
         "### Score by benchmark",
         by_benchmark(inputs.ranking),
-        "## Agreement with grid search",
+        f"## Agreement with {oracle}",
         agreement(inputs.ranking),
         "## Benchmarks",
-        benchmarks(inputs.benchmarks),
-        protocols(inputs.benchmarks),
+        benchmarks(inputs.benchmarks, inputs.ranking),
+        protocols(inputs.benchmarks, inputs.ranking),
         "## Cost",
         cost(inputs.ranking),
         extraction(inputs.flops),
         "![Cost against quality](figures/cost.png)",
-        "## Does uni-modal strength predict the best pair?",
         unimodal(inputs.ranking),
-        "![Uni-modal strength against pair score](figures/unimodal.png)",
         "## Training",
         "Loss, accuracy within the batch and gradient norm of the hypernetwork, step by step; thin lines are the "
-        "losses of grid search's pairs.",
+        f"losses of {oracle}'s pairs.",
+        convergence(inputs.grid, oracle),
         "![Training curves](figures/training.png)",
         left_out(inputs.data),
         "## To reproduce this",
@@ -57,62 +49,75 @@ def page(inputs: Inputs) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def name(method: str) -> str:
-    """A method's name for people."""
-    return NAME.get(method, method)
-
-
 def answer(ranking: Json) -> str:
     """The first lines: the pair, how good it is, what it cost, how well the rankings agree."""
     winner, oracle = ranking["winner"], ranking["oracle"]
-    best = ranking["overall"][oracle]
+    chooser = MAIN if MAIN in ranking["cost"] else oracle
     reached = " and ".join(
-        f"{points(scores[winner['pair']]['mean'])} by {name(method)}"
+        f"{points(scores[winner['pair']]['mean'])} by {label(ranking, method)}"
         for method, scores in ranking["scores"].items()
     )
-    agreed = "Grid search, which trains every pair, puts it first too."
-    if best["pair"] != winner["pair"]:
-        agreed = f"Grid search, which trains every pair, puts {pair(best['pair'])} first, with {points(best['score'])}."
     lines = [
-        f"**Stitch {pair(winner['pair'])}.** Of {ranking['pairs']} pairs HYMA ranks it first, averaged over "
-        f"{len(ranking['benchmarks'])} benchmarks (protocol *{ranking['protocol']}*). In points, its connector scores "
-        f"{reached}. {agreed}"
+        f"**Stitch {pair(winner['pair'])}.** Of {ranking['pairs']} pairs {label(ranking, chooser)} ranks it first, "
+        f"averaged over {len(ranking['benchmarks'])} benchmarks (protocol *{ranking['protocol']}*). In points, its "
+        f"connector scores {reached}. {_others(ranking)}",
+        "",
     ]
-    for method, spent in ranking["cost"].items():
-        if method == oracle:
-            continue
-        total, each = ranking["overall"][method], ranking["mean"][method]
-        fewer = cheaper(spent["flops_ratio"], "fewer FLOPs", "more FLOPs")
-        faster = cheaper(spent["seconds_ratio"], "less time", "more time")
-        lines += [
-            f"- **Cost.** {name(method)} needed {fewer} ({flops(spent['flops'])}) and {faster} "
-            f"({spent['seconds']:.1f} s) than {name(oracle)} ({flops(ranking['cost'][oracle]['flops'])}, "
-            f"{ranking['cost'][oracle]['seconds']:.1f} s).",
-            f"- **Ranking.** Over all benchmarks, {name(method)}'s order of the pairs correlates with "
-            f"{name(oracle)}'s at Spearman ρ = {decimal(total['spearman'])}, NDCG@5 = {decimal(total['ndcg@5'])}; "
-            f"benchmark by benchmark ρ is {decimal(each['spearman'])} on average.",
-            f"- **Regret.** Trained by {name(oracle)}, {name(method)}'s pick would score "
-            f"{points(total['oracle_score'])}: {points(total['regret'])} points "
-            f"({points(total['relative_regret'])}%) below the best pair there is.",
-        ]
-    return lines[0] + "\n\n" + "\n".join(lines[1:])
+    for method in ranking["cost"]:
+        if method != oracle:
+            lines += _bullets(ranking, method)
+    return "\n".join(lines).rstrip()
+
+
+def _others(ranking: Json) -> str:
+    """What the oracle puts first, and whose connector of the winner is the best of all."""
+    winner, oracle = ranking["winner"], ranking["oracle"]
+    best, name = ranking["overall"][oracle], sentence(label(ranking, oracle))
+    if ranking["scores"][oracle][winner["pair"]]["mean"] == best["score"]:
+        text = f"{name}, which trains every pair, puts it first too."
+    else:
+        first = picked(best) if best["pair"] else f"{best['picks']} others"
+        text = f"{name}, which trains every pair, puts {first} first, with {points(best['score'])}."
+    if winner["method"] in ranking["scores"]:
+        return text
+    other = label(ranking, winner["method"])
+    return f"{text} The best connector of {pair(winner['pair'])} is that of *{other}*, with {points(winner['score'])}."
+
+
+def _bullets(ranking: Json, method: str) -> list[str]:
+    """What a method cost, how well it orders the pairs, what its pick is worth."""
+    oracle = ranking["oracle"]
+    own, other = label(ranking, method), label(ranking, oracle)
+    spent, of_oracle = ranking["cost"][method], ranking["cost"][oracle]
+    total, each = ranking["overall"][method], ranking["mean"][method]
+    fewer = cheaper(spent["flops_ratio"], "fewer FLOPs", "more FLOPs")
+    faster = cheaper(spent["seconds_ratio"], "less time", "more time")
+    return [
+        f"- **Cost.** {own} needed {fewer} ({flops(spent['flops'])}) and {faster} ({spent['seconds']:.1f} s) than "
+        f"{other} ({flops(of_oracle['flops'])}, {of_oracle['seconds']:.1f} s).",
+        f"- **Ranking.** Over all benchmarks, {own}'s order of the pairs correlates with {other}'s at Spearman ρ = "
+        f"{decimal(total['spearman'])}, NDCG@5 = {decimal(total['ndcg@5'])}; benchmark by benchmark ρ is "
+        f"{decimal(each['spearman'])} on average.",
+        f"- **Regret.** Trained by {other}, {own}'s pick would score {points(total['oracle_score'])}: "
+        f"{points(total['regret'])} points ({points(total['relative_regret'])}%) below the best pair there is.",
+    ]
 
 
 def short(ranking: Json) -> str:
-    """One row a method: what it picks, how well it ranks, what it costs."""
+    """One row for each method that gives connectors, cheapest first: its pick, how well it ranks, its cost."""
     rows = []
-    for method, spent in ranking["cost"].items():
-        picked, mean = ranking["overall"][method], ranking["mean"][method]
+    for method in sorted(ranking["scores"], key=lambda entry: ranking["cost"][entry]["flops"]):
+        found, mean, spent = (ranking[part][method] for part in ("overall", "mean", "cost"))
         rows.append(
             [
-                name(method),
-                pair(picked["pair"]),
-                points(picked["score"]),
-                points(picked["regret"]),
+                label(ranking, method),
+                picked(found),
+                points(found["score"]),
+                points(found["regret"]),
                 decimal(mean["spearman"]),
                 decimal(mean["ndcg@5"]),
                 flops(spent["flops"]),
-                f"{spent['seconds']:.1f}",
+                seconds(spent["seconds"]),
                 f"{times(spent['flops_ratio'])} / {times(spent['seconds_ratio'])}",
             ]
         )
@@ -121,15 +126,17 @@ def short(ranking: Json) -> str:
 
 
 def _order(scores: Mapping[str, Json]) -> list[str]:
-    return sorted(scores, key=lambda entry: (-scores[entry]["mean"], entry))
+    """Pairs from the best to the worst; those that failed last."""
+    worth = {entry: -math.inf if found["mean"] is None else found["mean"] for entry, found in scores.items()}
+    return sorted(scores, key=lambda entry: (-worth[entry], entry))
 
 
 def all_pairs(ranking: Json) -> str:
-    """Every pair with its ranks and mean scores, best by HYMA (or by the first other method) first."""
+    """Every pair with its ranks and mean scores, best by the main method first."""
     oracle = ranking["oracle"]
     methods = [*(method for method in ranking["scores"] if method != oracle), oracle]
     places = {method: _order(ranking["scores"][method]) for method in methods}
-    header = ["pair", *(f"{name(m)}: rank" for m in methods), *(f"{name(m)}: mean score" for m in methods)]
+    header = ["pair", *(f"{label(ranking, m)}: {what}" for what in ("rank", "mean score") for m in methods)]
     rows = [
         [
             pair(entry),
@@ -142,7 +149,7 @@ def all_pairs(ranking: Json) -> str:
 
 
 def by_benchmark(ranking: Json) -> str:
-    """Every pair's score on every benchmark, HYMA's and grid search's in one cell."""
+    """Every pair's score on every benchmark, the main method's and the oracle's in one cell."""
     oracle = ranking["oracle"]
     methods = [*(method for method in ranking["scores"] if method != oracle), oracle]
     names = list(ranking["benchmarks"])
@@ -153,13 +160,15 @@ def by_benchmark(ranking: Json) -> str:
         ]
         for entry in _order(ranking["scores"][methods[0]])
     ]
-    return f"Each cell: {' / '.join(map(name, methods))}.\n\n" + table(["pair", *names], rows)
+    labels = " / ".join(label(ranking, method) for method in methods)
+    return f"Each cell: {labels}.\n\n" + table(["pair", *names], rows)
 
 
 def agreement(ranking: Json) -> str:
-    """How far each method's ranking matches the oracle's, by benchmark."""
+    """How far the main method's ranking matches the oracle's, by benchmark."""
     keys = ("ndcg@1", "ndcg@5", "ndcg@10", "spearman", "kendall", "weighted_tau")
     header = ["", "pick", "NDCG@1", "NDCG@5", "NDCG@10", "ρ", "τ", "weighted τ", "regret", "regret, %"]
+    oracle = label(ranking, ranking["oracle"])
     texts = []
     for method in ranking["scores"]:
         if method == ranking["oracle"]:
@@ -170,95 +179,38 @@ def agreement(ranking: Json) -> str:
             ("**mean of the above**", ranking["mean"][method]),
             ("**on the mean score**", ranking["overall"][method]),
         ]
-        for label, found in entries:
-            pick = pair(found["pair"]) if found.get("pair") else ""
+        for row, found in entries:
+            pick = picked(found) if "pair" in found else ""
             numbers = [decimal(found[key]) for key in keys]
-            rows.append([label, pick, *numbers, points(found["regret"]), points(found["relative_regret"])])
-        texts.append(f"{name(method)} against {name(ranking['oracle'])}:\n\n" + table(header, rows, left=2))
+            rows.append([row, pick, *numbers, points(found["regret"]), points(found["relative_regret"])])
+        texts.append(f"{label(ranking, method)} against {oracle}:\n\n" + table(header, rows, left=2))
     note = (
         "NDCG takes the oracle's scores, stretched to 0..1, as gains. Regret is how many points the method's pick "
-        "lies below the best pair, both scored by grid search. *On the mean score* first averages each pair's "
+        f"lies below the best pair, both scored by {oracle}. *On the mean score* first averages each pair's "
         "scores over the benchmarks, then compares."
     )
     return "\n\n".join([*texts, note])
 
 
-def benchmarks(contents: Mapping[str, Json]) -> str:
-    """What each benchmark measures and within which bounds."""
-    rows = []
-    for label, content in contents.items():
-        pairs = content["protocols"][content["protocol"]]["methods"]["grid"].values()
-        blind = [values["no_image"] for values in pairs if "no_image" in values]
-        reached = [values["score"] for values in pairs]
-        rows.append(
-            [
-                label,
-                content["metric"],
-                content["protocol"],
-                str(content["images"]),
-                str(content["questions"] or content["texts"]),
-                f"{points(min(reached))} – {points(max(reached))}",
-                points(content["chance"]),
-                f"{points(min(blind))} – {points(max(blind))}" if blind else "–",
-                points(content["ceiling"]),
-            ]
-        )
-    header = [
-        "benchmark",
-        "metric",
-        "protocol",
-        "images",
-        "texts or questions",
-        "grid search: all pairs",
-        "chance",
-    ]
-    return table([*header, "without the image", "ceiling"], rows, left=3) + (
-        "\n\n*Without the image*: every image replaced by the mean image, so that only the question speaks. "
-        "*Ceiling*: the best that the closed answer list allows."
-    )
-
-
-def protocols(contents: Mapping[str, Json]) -> str:
-    """Benchmarks on which the two protocols differ: the best pair under each."""
-    rows = []
-    for label, content in contents.items():
-        if len(content["protocols"]) < 2:
-            continue
-        for protocol, found in content["protocols"].items():
-            cells = []
-            for scores in found["methods"].values():
-                best = max(sorted(scores), key=lambda entry: scores[entry]["score"])
-                cells += [pair(best), points(scores[best]["score"])]
-            rows.append([label, protocol, *cells])
-    if not rows:
-        return ""
-    methods = list(next(iter(next(iter(contents.values()))["protocols"].values()))["methods"])
-    header = [
-        "benchmark",
-        "protocol",
-        *(f"{name(m)}: {what}" for m in methods for what in ("best pair", "score")),
-    ]
-    return (
-        "### Both protocols\n\n*standard* ensembles prompts and pools all captions; *paper* uses one prompt a class "
-        "and pools of one caption an image, image to text.\n\n" + table(header, rows, left=2)
-    )
-
-
 def cost(ranking: Json) -> str:
-    """FLOPs by part and seconds of every method."""
-    methods = list(ranking["cost"])
+    """FLOPs by part and seconds of both."""
     spent = ranking["cost"]
+    oracle = label(ranking, ranking["oracle"])
+    parts = dict.fromkeys(part for entry in spent.values() for part in entry["parts"])
     rows = [
-        [part, *(flops(spent[m]["parts"][part]) if spent[m]["parts"][part] else "–" for m in methods)]
-        for part in spent[methods[0]]["parts"]
+        [part, *(flops(e["parts"][part]) if e["parts"].get(part) else "–" for e in spent.values())]
+        for part in parts
     ]
     rows += [
-        ["**FLOPs, all**", *(f"**{flops(spent[m]['flops'])}**" for m in methods)],
-        ["times cheaper than grid search, FLOPs", *(times(spent[m]["flops_ratio"]) for m in methods)],
-        ["**seconds, this run**", *(f"**{spent[m]['seconds']:.1f}**" for m in methods)],
-        ["times cheaper than grid search, seconds", *(times(spent[m]["seconds_ratio"]) for m in methods)],
+        ["**FLOPs, all**", *(f"**{flops(entry['flops'])}**" for entry in spent.values())],
+        [f"times cheaper than {oracle}, FLOPs", *(times(entry["flops_ratio"]) for entry in spent.values())],
+        ["**seconds, this run**", *(f"**{seconds(entry['seconds'])}**" for entry in spent.values())],
+        [
+            f"times cheaper than {oracle}, seconds",
+            *(times(entry["seconds_ratio"]) for entry in spent.values()),
+        ],
     ]
-    return table(["", *map(name, methods)], rows) + (
+    return table(["", *(label(ranking, method) for method in spent)], rows) + (
         "\n\nFLOPs of forward passes are fvcore's count; the others are closed forms. Seconds are taken around the "
         "search alone, features in memory, on one machine in one run."
     )
@@ -278,8 +230,10 @@ def extraction(counted: Json) -> str:
 
 
 def unimodal(ranking: Json) -> str:
-    """Whether strong encoders make strong pairs."""
+    """Whether strong encoders make strong pairs, if they were probed."""
     found = ranking["unimodal"]
+    if found is None:
+        return ""
     lines = [
         f"- {side} side: {found[side]['metric']} on {found[side]['benchmark']}, against the mean score of an encoder's "
         f"pairs: ρ = {decimal(found[side]['spearman'])}"
@@ -292,37 +246,37 @@ def unimodal(ranking: Json) -> str:
         for side in ("image", "text")
         for slug, strength in found[side]["scores"].items()
     ]
-    verdict = "" if both is None else f"\n\n{verdict_on(both, ranking)}"
-    return (
-        "\n".join(lines)
-        + verdict
-        + "\n\n"
-        + table(["encoder", "side", "probe", "its pairs' mean"], rows, left=2)
-    )
+    parts = [
+        "## Does uni-modal strength predict the best pair?",
+        "\n".join(lines),
+        "" if both is None else verdict_on(both, ranking),
+        table(["encoder", "side", "probe", "its pairs' mean"], rows, left=2),
+        "![Uni-modal strength against pair score](figures/unimodal.png)",
+    ]
+    return "\n\n".join(part for part in parts if part)
 
 
 def verdict_on(rho: float, ranking: Json) -> str:
-    """One sentence on what the correlation means here."""
-    others = [
-        values["spearman"]
-        for method, values in ranking["overall"].items()
-        if method != ranking["oracle"] and values["spearman"] is not None
-    ]
-    if not others:
+    """One sentence on what the correlation means here; none where the main method's order says nothing."""
+    own = ranking["overall"].get(MAIN, {}).get("spearman")
+    if own is None:
         return ""
-    if max(others) > rho:
+    if own > rho:
         return (
-            f"Probing each encoder on its own orders the pairs worse (ρ = {rho:.2f}) than the best search does "
-            f"(ρ = {max(others):.2f})."
+            f"Probing each encoder on its own orders the pairs worse (ρ = {rho:.2f}) than {label(ranking, MAIN)} does "
+            f"(ρ = {own:.2f})."
         )
-    return f"On this zoo, probing each encoder on its own orders the pairs as well as the search does (ρ = {rho:.2f})."
+    return (
+        f"On this zoo, probing each encoder on its own orders the pairs as well as {label(ranking, MAIN)} does "
+        f"(ρ = {rho:.2f} and {own:.2f})."
+    )
 
 
 def left_out(data: Mapping[str, Json]) -> str:
     """Images and texts that were skipped, if there are any."""
     rows = [
-        [label, str(len(meta["skipped"])), meta["skipped"][0]["file"], meta["skipped"][0]["reason"]]
-        for label, meta in data.items()
+        [name, str(len(meta["skipped"])), meta["skipped"][0]["file"], meta["skipped"][0]["reason"]]
+        for name, meta in data.items()
         if meta["skipped"]
     ]
     if not rows:
@@ -334,5 +288,5 @@ def reproduce(inputs: Inputs) -> str:
     """Versions, seed, device, revision, hashes of the data, protocol."""
     rows = [[key, value] for key, value in inputs.environment.items()]
     rows.append(["protocol", inputs.ranking["protocol"]])
-    rows += [[f"data hash, {label}", f"`{meta['data_hash'][:16]}`"] for label, meta in inputs.data.items()]
+    rows += [[f"data hash, {name}", f"`{meta['data_hash'][:16]}`"] for name, meta in inputs.data.items()]
     return table(["what", "value"], rows, left=2)

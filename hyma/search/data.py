@@ -37,11 +37,30 @@ class TrainingFeatures:
     """Captions to train on."""
     held_out: Tensor
     """One caption of each held-out image, to score pairs by; never trained on."""
+    left_out: frozenset[PairName] = frozenset()
+    """Pairs that are scored but never trained on: a method that can must predict them."""
 
     @property
     def pairs(self) -> list[PairName]:
         """All (image, text) pairs, in the order of params.yaml."""
         return [(image, text) for image in self.images for text in self.texts]
+
+    @property
+    def seen(self) -> list[PairName]:
+        """The pairs that a method may train on, in the same order."""
+        return [pair for pair in self.pairs if pair not in self.left_out]
+
+    def sample(self, count: int, seed: int) -> tuple[Tensor, Tensor]:
+        """Draw at most `count` training captions of as many different images, in rows that belong together.
+
+        Returns:
+            Rows of the images and rows of the captions, [n] each, n ≤ `count`.
+        """
+        image_N = self.image_of_text_M[self.train].cpu().numpy()
+        first_N = np.unique(image_N, return_index=True)[1]
+        chosen = np.sort(np.random.default_rng(seed).permutation(first_N)[:count])
+        captions = self.train[torch.from_numpy(chosen).to(self.train.device)]
+        return self.image_of_text_M[captions], captions
 
     def spec(self, pair: PairName, params: ConnectorParams) -> ConnectorSpec:
         """The shape of a pair's connector."""

@@ -25,16 +25,38 @@ from hyma.search.params import ConnectorParams, TrainingParams
 
 @dataclass
 class History:
-    """What happened: a row a step, and a row (step, pair, accuracy) a pair and step."""
+    """What happened: a row a step, a row (step, pair, accuracy) a pair and step, a held-out loss an epoch."""
 
     rows: list[tuple[float, float, float, float]] = field(default_factory=list)
     pair_accuracy: list[tuple[int, str, float]] = field(default_factory=list)
+    held_out_loss: list[float] = field(default_factory=list)
+
+    def add(self, step: int, losses: Tensor, accuracies: Tensor, norm: Tensor, lr: float, label: str) -> None:
+        """Note a step.
+
+        Raises:
+            HymaError: if a number is not finite.
+        """
+        row = (losses.mean().item(), accuracies.mean().item(), norm.item(), lr)
+        if not all(math.isfinite(value) for value in row):
+            raise HymaError(
+                f"{label}: loss or gradient is not finite at step {step}; lower its lr or beta2 in params.yaml"
+            )
+        self.rows.append(row)
+
+    def add_pairs(self, step: int, pairs: Sequence[PairName], accuracies: Tensor) -> None:
+        """Note each pair's accuracy within the batch."""
+        self.pair_accuracy += [
+            (step, "-".join(pair), accuracy)
+            for pair, accuracy in zip(pairs, accuracies.tolist(), strict=True)
+        ]
 
     def columns(self) -> dict[str, list[float]]:
-        """The steps as columns."""
+        """The steps as columns, and the held-out losses if there are any."""
         loss, accuracy, grad_norm, lr = (list(column) for column in zip(*self.rows, strict=True))
         steps = [float(step) for step in range(1, len(self.rows) + 1)]
-        return {"step": steps, "loss": loss, "accuracy": accuracy, "grad_norm": grad_norm, "lr": lr}
+        found = {"step": steps, "loss": loss, "accuracy": accuracy, "grad_norm": grad_norm, "lr": lr}
+        return found | ({"held_out_loss": self.held_out_loss} if self.held_out_loss else {})
 
 
 class Normalised:
@@ -59,56 +81,84 @@ class Normalised:
             slug: self.text_normaliser[slug](feature_MD) for slug, feature_MD in features.texts.items()
         }
 
-    def stitch(self, pair: PairName, spec: ConnectorSpec, connector: Connector) -> Stitch:
-        """Bind a trained connector to the normalisers it was trained under."""
-        weights = {name: weight.detach().clone() for name, weight in connector.items()}
-        return Stitch(spec, weights, self.image_normaliser[pair[0]], self.text_normaliser[pair[1]])
+    def stitch(
+        self, pair: PairName, spec: ConnectorSpec, connector: Connector, image: Connector | None = None
+    ) -> Stitch:
+        """Bind a trained connector (and the image side's, if it has one) to the normalisers of its training."""
+
+        def copied(weights: Connector) -> Connector:
+            return {name: weight.detach().clone() for name, weight in weights.items()}
+
+        return Stitch(
+            spec,
+            copied(connector),
+            self.image_normaliser[pair[0]],
+            self.text_normaliser[pair[1]],
+            None if image is None else copied(image),
+        )
 
     @torch.no_grad()
-    def score(self, pair: PairName, connector: Connector) -> float:
-        """Return recall@5 between the held-out images and captions, mean of both directions.
-
-        Ties and NaN count against the pair.
-        """
+    def score(self, pair: PairName, connector: Connector, image: Connector | None = None) -> float:
+        """Return `recall` at 5 on the held-out images and captions."""
         rows = self.features.held_out
-        text_BD = functional.normalize(forward(connector, self.text[pair[1]][rows]), dim=-1)
         image_BD = self.image[pair[0]][self.features.image_of_text_M[rows]]
-        similarity_BB = text_BD @ image_BD.T
-        matching = similarity_BB.diagonal()
-        beaten = (similarity_BB < matching[:, None] - TIE, matching[:, None] - TIE > similarity_BB.T)
-        ranks = [(~lower_BB).sum(1) - 1 for lower_BB in beaten]
-        return float(torch.stack([(rank < 5).float().mean() for rank in ranks]).mean())
+        return recall(
+            forward(connector, self.text[pair[1]][rows]),
+            image_BD if image is None else forward(image, image_BD),
+        )
+
+    @torch.no_grad()
+    def held_out_loss(self, pair: PairName, connector: Connector, scale: float) -> float:
+        """Return the loss of the held-out images and captions, all in one batch."""
+        losses, _ = contrast([connector], [pair], self.features.held_out, self, scale)
+        return losses.item()
+
+
+def recall(text_BD: Tensor, image_BD: Tensor, k: int = 5) -> float:
+    """Return recall@k between matching rows of any length, mean of both directions.
+
+    Ties and NaN count against it.
+    """
+    similarity_BB = functional.normalize(text_BD, dim=-1) @ functional.normalize(image_BD, dim=-1).T
+    matching = similarity_BB.diagonal()
+    beaten = (similarity_BB < matching[:, None] - TIE, matching[:, None] - TIE > similarity_BB.T)
+    ranks = [(~lower_BB).sum(1) - 1 for lower_BB in beaten]
+    return float(torch.stack([(rank < k).float().mean() for rank in ranks]).mean())
 
 
 def train(
-    predict: Callable[[Tensor], list[Connector]],
+    losses: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
     parameters: Sequence[torch.nn.Parameter],
     pairs: Sequence[PairName],
     bm: int,
-    data: Normalised,
+    rows: Tensor,
     params: TrainingParams,
-    connector: ConnectorParams,
     seed: int,
     label: str,
+    watch: Callable[[], float] | None = None,
+    steps: int | None = None,
 ) -> History:
-    """Train `parameters` by the mean InfoNCE loss of `bm` pairs a step.
+    """Train `parameters` by the mean loss of `bm` pairs a step.
 
     Args:
-        predict: numbers of pairs [bm] → their connectors, differentiable in `parameters`.
+        losses: captions [B] and numbers of pairs [bm] → losses and accuracies of these pairs, [bm] each.
         parameters: what is trained.
         pairs: the pairs that the numbers stand for.
         bm: pairs a step.
-        data: the features.
+        rows: the captions to train on.
         params: optimizer and batches.
-        connector: the logit scale.
         seed: of the order of samples and pairs.
         label: shown at the progress bar.
+        watch: a loss on held-out data, taken at the end of every epoch.
+        steps: how many, instead of ``params.epochs``.
 
     Raises:
         HymaError: if the loss becomes NaN or infinite.
     """
     generator = torch.Generator().manual_seed(seed)
-    batches = list(sample_batches(len(data.features.train), params.batch, params.epochs, generator))
+    epoch = len(rows) // min(params.batch, len(rows))
+    epochs = params.epochs if steps is None else math.ceil(steps / epoch)
+    batches = list(sample_batches(len(rows), params.batch, epochs, generator))[:steps]
     numbers = pair_batches(len(pairs), bm, generator)
     optimizer = torch.optim.AdamW(
         parameters, lr=params.lr, betas=(0.9, params.beta2), weight_decay=params.weight_decay, fused=True
@@ -117,26 +167,16 @@ def train(
     history = History()
     for step, batch in enumerate(tqdm(batches, desc=label, unit="step", disable=None), start=1):
         chosen = next(numbers)
-        rows = data.features.train[batch.to(data.features.train.device)]
-        drawn = [pairs[int(number)] for number in chosen]
-        losses, accuracies = contrast(predict(chosen), drawn, rows, data, connector.logit_scale)
-        loss = losses.mean()
+        each, accuracies = losses(rows[batch.to(rows.device)], chosen)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        each.mean().backward()
         norm = torch.nn.utils.clip_grad_norm_(parameters, params.clip)
-        history.rows.append(
-            (loss.item(), accuracies.mean().item(), norm.item(), float(schedule.get_last_lr()[0]))
-        )
-        if not all(math.isfinite(value) for value in history.rows[-1]):
-            raise HymaError(
-                f"{label}: loss or gradient is not finite at step {step}; lower its lr or beta2 in params.yaml"
-            )
-        history.pair_accuracy += [
-            (step, "-".join(pair), accuracy)
-            for pair, accuracy in zip(drawn, accuracies.tolist(), strict=True)
-        ]
+        history.add(step, each, accuracies, norm, float(schedule.get_last_lr()[0]), label)
+        history.add_pairs(step, [pairs[int(number)] for number in chosen], accuracies)
         optimizer.step()
         schedule.step()
+        if watch is not None and step % epoch == 0:
+            history.held_out_loss.append(watch())
     return history
 
 

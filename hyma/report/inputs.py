@@ -1,0 +1,64 @@
+"""What the pages are made of, and how they call methods and picks."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from hyma.ranking import MAIN
+from hyma.report.markdown import pair
+
+Json = dict[str, Any]
+
+
+@dataclass
+class Inputs:
+    """What the stages before have measured."""
+
+    ranking: Json
+    benchmarks: Mapping[str, Json]
+    flops: Json
+    data: Mapping[str, Json]
+    """Prepared data set → its meta.json."""
+    steps: Mapping[str, list[float]]
+    """The main method's history: ``step``, ``loss``, ``accuracy``, ``grad_norm``."""
+    grid: Mapping[str, Json]
+    """Pair → the oracle's record of its training."""
+    environment: Mapping[str, str]
+    """Lines of the reproducibility block."""
+
+
+def label(ranking: Json, method: str) -> str:
+    """A method's name for people."""
+    return str(ranking["methods"][method]["label"])
+
+
+def picked(compared: Json) -> str:
+    """The pair that a method puts first."""
+    return f"any of {compared['picks']} alike" if compared["pair"] is None else pair(compared["pair"])
+
+
+def of_two(inputs: Inputs) -> Inputs:
+    """The same measurements, of the main method and the oracle alone; the labels of all others stay."""
+    two = (MAIN, inputs.ranking["oracle"])
+    ranking = dict(inputs.ranking)
+    for part in ("mean", "overall", "scores", "own_scores", "cost"):
+        ranking[part] = _only(ranking[part], two)
+    ranking["benchmarks"] = {
+        name: content | {"methods": _only(content["methods"], two)}
+        for name, content in ranking["benchmarks"].items()
+    }
+    benchmarks = {
+        name: content
+        | {
+            "protocols": {
+                protocol: {"methods": _only(found["methods"], two)}
+                for protocol, found in content["protocols"].items()
+            }
+        }
+        for name, content in inputs.benchmarks.items()
+    }
+    return replace(inputs, ranking=ranking, benchmarks=benchmarks)
+
+
+def _only(by_method: Mapping[str, Any], methods: Collection[str]) -> Json:
+    return {method: value for method, value in by_method.items() if method in methods}

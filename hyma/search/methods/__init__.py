@@ -1,0 +1,24 @@
+"""The search methods that params.yaml switches: one file each, named as in ``search.methods``.
+
+Such a module has
+
+- ``LABEL``: the method's name for people;
+- ``Params``: the model of its section ``search.<name>``;
+- ``search(features, params, connector, seed) -> SearchResult``.
+
+It imports no other method. Nothing else has to know of it.
+"""
+
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+
+def known() -> list[str]:
+    """The names of all methods, found by their files."""
+    return sorted(file.stem for file in Path(__file__).parent.glob("*.py") if file.stem != "__init__")
+
+
+def load(name: str) -> ModuleType:
+    """The module of one method."""
+    return import_module(f"{__name__}.{name}")

@@ -1,0 +1,75 @@
+"""HYMA and then some: the best of its pairs are trained further, on a stated budget, starting from its connectors."""
+
+import math
+from dataclasses import replace
+
+from hyma import flops
+from hyma.connectors import Stitch
+from hyma.errors import HymaError
+from hyma.flops import Parts
+from hyma.search.data import PairName, TrainingFeatures
+from hyma.search.grid import train_pair
+from hyma.search.params import ConnectorParams, GridParams, RefineParams
+from hyma.search.result import Record, SearchResult, merge
+
+LABEL = "HYMA, best pairs refined"
+
+
+def search(
+    features: TrainingFeatures,
+    params: RefineParams,
+    connector: ConnectorParams,
+    seed: int,
+    record: Record,
+    stitches: dict[str, Stitch],
+) -> SearchResult:
+    """Train the `params.top` best pairs of a finished search further; all others stay as they are.
+
+    Cost is that of the finished search and what the refinement adds.
+
+    Args:
+        features: the training features.
+        params: section ``refine``.
+        connector: section ``connector``.
+        seed: of the order of samples.
+        record: the finished search's record.
+        stitches: its connectors, one-sided.
+
+    Raises:
+        HymaError: if the budget does not reach for one step a pair.
+    """
+    named = {"-".join(pair): pair for pair in features.pairs}
+    best = sorted(named, key=lambda name: -record["scores"][name])[: params.top]
+    batch = min(params.batch, len(features.train))
+    cost = {name: _step(features, named[name], connector, batch) for name in best}
+    round_of_all = sum(sum(parts.values()) for parts in cost.values())
+    steps = int(params.flops // round_of_all)
+    if not steps:
+        raise HymaError(
+            f"params.yaml: refine.flops: {params.flops:g} is too small for one step of {len(best)} pairs; "
+            f"raise it to at least {math.ceil(round_of_all)}, or lower refine.top"
+        )
+    settings = GridParams(epochs=1, **params.model_dump(exclude={"top", "flops"}))
+    refined = merge(
+        train_pair(
+            features, settings, connector, seed, named[name], steps, stitches[name].connector, label=LABEL
+        )
+        for name in best
+    )
+    spent = {part: steps * sum(parts[part] for parts in cost.values()) for part in flops.PARTS}
+    return replace(
+        refined,
+        label=LABEL,
+        scores=record["scores"] | refined.scores,
+        stitches=stitches | refined.stitches,
+        seconds=record["seconds"] + refined.seconds,
+        steps=record["steps"] + refined.steps,
+        flops={"the search before": sum(record["flops"].values())} | spent,
+        notes={"refined": ", ".join(best), "steps a pair": str(steps)},
+    )
+
+
+def _step(features: TrainingFeatures, pair: PairName, connector: ConnectorParams, batch: int) -> Parts:
+    spec = features.spec(pair, connector)
+    size = sum(out * into + out for out, into in spec.layers)
+    return flops.pair_step(spec, batch) | {"optimizer": flops.optimizer(size)}

@@ -1,0 +1,48 @@
+"""How many pairs a step: HYMA with different bm, at equal steps and at equal data for every pair."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from hyma.search import hypernetwork
+from hyma.search.data import TrainingFeatures
+from hyma.search.params import ConnectorParams, HymaParams
+from hyma.studies.judge import Judge, Scores, compare
+
+Json = dict[str, Any]
+
+
+def study(
+    features: TrainingFeatures,
+    params: HymaParams,
+    connector: ConnectorParams,
+    seed: int,
+    values: Sequence[int],
+    judge: Judge,
+    oracle: Scores,
+) -> Json:
+    """Run HYMA with every bm that the number of pairs allows.
+
+    Returns:
+        ``steps`` (the epochs of params.yaml for every bm) and ``data`` (epochs raised until every pair sees as
+        much as with the bm of params.yaml): lists of {bm, epochs, steps, flops, seconds, figures}; ``skipped``.
+    """
+    pairs = len(features.pairs)
+    content: Json = {"pairs": pairs, "steps": [], "data": [], "skipped": [bm for bm in values if bm > pairs]}
+    for bm in values:
+        if bm > pairs:
+            continue
+        longer = max(1, round(params.epochs * params.bm / bm))
+        for kind, epochs in (("steps", params.epochs), ("data", longer)):
+            own = params.model_copy(update={"bm": bm, "epochs": epochs})
+            result = hypernetwork.search(features, own, connector, seed)
+            content[kind].append(
+                {
+                    "bm": bm,
+                    "epochs": epochs,
+                    "steps": result.steps,
+                    "flops": sum(result.flops.values()),
+                    "seconds": result.seconds,
+                }
+                | compare(oracle, judge.scores(result.stitches))
+            )
+    return content

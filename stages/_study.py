@@ -1,0 +1,28 @@
+"""What the studies share: the judge of connectors, and grid search's scores as the main pipeline measured them."""
+
+from pathlib import Path
+
+from hyma import params
+from hyma.evaluate_params import EvaluateParams
+from hyma.files import read_json
+from hyma.studies.judge import Judge, Scores
+
+
+def judge() -> Judge:
+    """All benchmarks with all encoders' features."""
+    return Judge(
+        params.names("benchmarks"),
+        params.names("image_encoders"),
+        params.names("text_encoders"),
+        params.read("evaluate", EvaluateParams),
+    )
+
+
+def oracle_scores() -> Scores:
+    """Grid search's score of every pair on every benchmark, under the protocol that ranks."""
+    found: Scores = {}
+    for name in params.names("benchmarks"):
+        content = read_json(Path(f"metrics/benchmarks/{name}.json"))
+        methods = content["protocols"][content["protocol"]]["methods"]
+        found[name] = {pair: values["score"] for pair, values in methods["grid"].items()}
+    return found

@@ -1,0 +1,29 @@
+"""Compare numbers of pairs a step: python -m stages.study_bm. Writes metrics/studies/bm.json."""
+
+from pathlib import Path
+
+from hyma import params
+from hyma.files import write_json
+from hyma.search.params import ConnectorParams, HymaParams
+from hyma.studies.bm import study
+from stages._features import training_features
+from stages._run import run
+from stages._study import judge, oracle_scores
+
+
+def main() -> None:
+    """Run HYMA with every bm."""
+    found = study(
+        training_features(),
+        params.read("hyma", HymaParams),
+        params.read("connector", ConnectorParams),
+        params.read("seed", int),
+        params.read("studies.bm", list[int]),
+        judge(),
+        oracle_scores(),
+    )
+    write_json(Path("metrics/studies/bm.json"), found)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,29 @@
+"""Compare searches on HYMA's data budget: python -m stages.study_budget. Writes metrics/studies/budget.json."""
+
+from pathlib import Path
+
+from hyma import params
+from hyma.files import write_json
+from hyma.search.params import ConnectorParams, GridParams, HymaParams
+from hyma.studies.budget import study
+from stages._features import training_features
+from stages._run import run
+from stages._study import judge, oracle_scores
+
+
+def main() -> None:
+    """Run every rival on the budget."""
+    found = study(
+        training_features(),
+        params.read("hyma", HymaParams),
+        params.read("grid", GridParams),
+        params.read("connector", ConnectorParams),
+        params.read("seed", int),
+        judge(),
+        oracle_scores(),
+    )
+    write_json(Path("metrics/studies/budget.json"), found)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,30 @@
+"""Write the reports of the studies: python -m stages.study_report. Reads metrics/studies/."""
+
+from pathlib import Path
+
+from hyma import params
+from hyma.files import atomic, read_json, write_json, write_text
+from hyma.report import studies as pages
+from hyma.studies.seeds import summarise
+from stages._run import run
+
+STUDIES, REPORTS = Path("metrics/studies"), Path("reports")
+
+
+def main() -> None:
+    """Put the seeds together, draw, write."""
+    runs = [read_json(STUDIES / f"seeds/{seed}.json") for seed in params.read("studies.seeds", list[int])]
+    summary = summarise(runs, "grid")
+    write_json(Path("metrics/studies.json"), summary)
+    found = {name: read_json(STUDIES / f"{name}.json") for name in ("unseen", "bm", "budget")}
+    with atomic(REPORTS / "studies") as folder:
+        pages.seeds_picture(folder / "seeds.png", summary)
+        pages.bm_picture(folder / "bm.png", found["bm"])
+    write_text(REPORTS / "seeds.md", pages.seeds_page(summary))
+    write_text(REPORTS / "unseen.md", pages.unseen_page(found["unseen"]))
+    write_text(REPORTS / "bm.md", pages.bm_page(found["bm"]))
+    write_text(REPORTS / "budget.md", pages.budget_page(found["budget"]))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,100 @@
+"""Where records and connectors lie: found again method by method, grid search's put together from its pairs'."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from hyma import connectors, params
+from hyma.connectors import ConnectorSpec, Stitch
+from hyma.errors import HymaError
+from hyma.normalise import Normaliser
+from hyma.search import records
+from hyma.search.result import SearchResult, save
+
+PAIRS = ["vit-bert", "vit-mini"]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An experiment's folder, with nothing in it but two methods in params.yaml."""
+    monkeypatch.chdir(tmp_path)
+    search = {"methods": ["cka", "cgs"], "recorded": {"asked": {"file": "a.json"}}, "cka": {}, "cgs": {}}
+    Path("params.yaml").write_text(yaml.safe_dump({"search": search}))
+    params._parse.cache_clear()
+    yield tmp_path
+    params._parse.cache_clear()
+
+
+def stitch(seed: int, two_sided: bool = False) -> Stitch:
+    spec, l2 = ConnectorSpec("linear", 3, 2, shared=4 if two_sided else None), Normaliser("l2")
+    rng = torch.Generator().manual_seed(seed)
+    image = connectors.initialise(ConnectorSpec("linear", 2, 4), rng) if two_sided else None
+    return Stitch(spec, connectors.initialise(spec, rng), l2, l2, image)
+
+
+def result(label: str, value: float, stitches: dict[str, Stitch]) -> SearchResult:
+    return SearchResult(label, dict.fromkeys(PAIRS, value), 1.0, {"all": value}, stitches)
+
+
+def test_methods_in_order() -> None:
+    """The oracle first, those of params.yaml in its order."""
+    assert records.methods() == ["grid", "hyma", "refine", "cka", "cgs", "asked", "unimodal"]
+
+
+def test_folders() -> None:
+    found = [str(records.folder(method)) for method in records.methods()]
+    own = ["models/grid", "models/hyma", "models/refine"]
+    assert found == own + [f"models/search/{name}" for name in ("cka", "cgs", "asked", "unimodal")]
+
+
+def test_records_and_connectors_come_back() -> None:
+    for seed, pair in enumerate(PAIRS):
+        alone = SearchResult("grid search", {pair: 0.5 + seed}, 2.0, {}, {pair: stitch(seed)}, steps=3)
+        save(alone, Path("models/grid"), pair)
+    save(result("HYMA", 1, {pair: stitch(5, True) for pair in PAIRS}), records.folder("hyma"))
+    save(result("CKA", 2, {}), records.folder("cka"))
+    lost = result("C-GS", 3, {"vit-mini": stitch(7)})
+    lost = replace(lost, scores={"vit-mini": 3}, failed={"vit-bert": "lost"})
+    save(lost, records.folder("cgs"))
+    found = {method: records.read(method, PAIRS) for method in ("grid", "hyma", "cka", "cgs")}
+    assert [record["label"] for record in found.values()] == ["grid search", "HYMA", "CKA", "C-GS"]
+    assert [record["connectors"] for record in found.values()] == [
+        "one-sided",
+        "two-sided",
+        "none",
+        "one-sided",
+    ]
+    assert found["grid"]["scores"] == {"vit-bert": 0.5, "vit-mini": 1.5}
+    assert (found["grid"]["seconds"], found["grid"]["steps"]) == (4, 6)
+    kept = records.stitches(found, PAIRS)
+    assert {method: list(own) for method, own in kept.items()} == {
+        "grid": PAIRS,
+        "hyma": PAIRS,
+        "cgs": ["vit-mini"],  # the pair that failed has none
+    }
+    for method, pair, expected in (
+        ("grid", "vit-mini", stitch(1)),
+        ("hyma", "vit-bert", stitch(5, True)),
+        ("cgs", "vit-mini", stitch(7)),
+    ):
+        assert torch.equal(kept[method][pair].connector["weight0"], expected.connector["weight0"])
+        own = kept[method][pair].image_connector
+        if expected.image_connector is None:
+            assert own is None
+        else:
+            assert own is not None
+            assert torch.equal(own["weight0"], expected.image_connector["weight0"])
+
+
+def test_what_is_missing_is_named() -> None:
+    with pytest.raises(HymaError, match=r"models/grid/vit-bert\.json: file not found"):
+        records.read("grid", PAIRS)
+    with pytest.raises(HymaError, match=r"models/search/cka/result\.json: file not found"):
+        records.read("cka", PAIRS)
+    save(result("HYMA", 1, {"vit-bert": stitch(0)}), records.folder("hyma"))
+    with pytest.raises(HymaError, match="no connector for pair vit-mini"):
+        records.stitches({"hyma": records.read("hyma", PAIRS)}, PAIRS)

@@ -1,0 +1,147 @@
+"""Section ``search``: what may stand there, what a method's own section may hold, and how mistakes are told."""
+
+import copy
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from hyma import params
+from hyma.errors import HymaError
+from hyma.experiment import Experiment
+from hyma.params import Section, validate
+from hyma.search import methods
+from hyma.search.switch import SearchParams
+from stages import check
+
+ROOT = Path(__file__).parent.parent
+PARAMS = ROOT / "params.yaml"
+KNOWN = ", ".join(methods.known())
+Change = Callable[[dict[str, Any]], Any]
+
+
+def test_a_section_by_hand() -> None:
+    found = validate(
+        {"methods": ["random", "cka"], "recorded": {"asked": {"file": "a/b.json"}}, "cka": {}, "random": {}},
+        SearchParams,
+    )
+    assert found.methods == ["random", "cka"]
+    assert found.recorded["asked"].file == Path("a/b.json")
+    # Nothing has to run, and a method that does not run may keep its section.
+    assert validate({"methods": [], "cka": {"samples": 50}}, SearchParams).recorded == {}
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({"methods": ["ckka"], "ckka": {}}, f"search: ckka: no such search method; known: {KNOWN}"),
+        ({"methods": [], "cka": {}, "samples": 3}, f"search: samples: no such search method; known: {KNOWN}"),
+        ({"methods": ["__init__"], "__init__": {}}, "search: __init__: no such search method"),
+        ({"methods": ["grid"], "grid": {}}, "search: grid: no such search method"),
+        ({"methods": ["cka"]}, "search: cka: missing; a method in search.methods needs a section, if only {}"),
+        (
+            {"methods": ["cka", "random", "cka"], "cka": {}, "random": {}},
+            "search: cka: two methods have this name; rename one or list it once",
+        ),
+        (
+            {"methods": ["cka"], "cka": {}, "recorded": {"cka": {"file": "a"}}},
+            "search: cka: two methods have this name",
+        ),
+        ({"methods": [], "recorded": {"hyma": {"file": "a"}}}, "search: hyma: two methods have this name"),
+        ({"methods": [], "recorded": {"unimodal": {"file": "a"}}}, "search: unimodal: two methods have this"),
+        ({"methods": [], "recorded": {"Ask-LLM": {"file": "a"}}}, "search.recorded.Ask-LLM: string should match"),
+        ({"methods": [], "recorded": {"ask": {}}}, "search.recorded.ask.file: missing; add it"),
+        ({"methods": [], "recorded": {"ask": {"file": "a", "day": 1}}}, "search.recorded.ask.day: unknown key"),
+        ({"methods": "cka", "cka": {}}, "search.methods: input should be a valid list"),
+        ({}, "search.methods: missing; add it"),
+    ],
+)  # fmt: skip
+def test_mistakes(section: dict[str, Any], message: str) -> None:
+    with pytest.raises(HymaError, match="^" + re.escape(f"params.yaml: {message}")):
+        validate(section, SearchParams, key="search")
+
+
+@pytest.mark.parametrize("name", methods.known())
+def test_every_method_has_what_the_switch_needs(name: str) -> None:
+    module = methods.load(name)
+    assert isinstance(module.LABEL, str)
+    assert issubclass(module.Params, Section)
+    assert callable(module.search)
+    needed = {"autopair": {"flops": 1e9}, "cgs": {"samples": 9}}.get(name, {})
+    assert validate(needed, module.Params, key=f"search.{name}") == module.Params(**needed)
+    with pytest.raises(HymaError, match=rf"^params\.yaml: search\.{name}\.no_such_key: unknown key"):
+        validate(needed | {"no_such_key": 1}, module.Params, key=f"search.{name}")
+
+
+def test_labels_differ() -> None:
+    labels = [methods.load(name).LABEL for name in methods.known()]
+    assert len({*labels, "grid search", "HYMA"}) == len(labels) + 2
+
+
+def test_the_projects_own_sections_are_valid() -> None:
+    experiment = validate(params.load(PARAMS), Experiment)
+    sections = experiment.search.model_extra or {}
+    for name, content in sections.items():
+        validate(content, methods.load(name).Params, key=f"search.{name}")
+    assert set(experiment.search.methods) <= sections.keys()
+    for recorded in experiment.search.recorded.values():
+        assert (ROOT / recorded.file).is_file()
+
+
+def checked(folder: Path, monkeypatch: pytest.MonkeyPatch, change: Change) -> None:
+    """Run the stage's own `main` on the project's params.yaml with a change."""
+    content = copy.deepcopy(params.load(PARAMS))
+    change(content)
+    monkeypatch.chdir(folder)
+    Path("params.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    params._parse.cache_clear()
+    check.main()
+
+
+def test_check_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checked(tmp_path, monkeypatch, lambda p: p["search"].update(methods=["random"], cka={"samples": 20}))
+    assert Path("data/params.checked").read_text() == "params.yaml is valid\n"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda p: p["search"].update(cka={"sampels": 10}),
+            "params.yaml: search.cka.sampels: unknown key; did you mean 'samples'?",
+        ),
+        (
+            lambda p: p["search"].update(methods=["random"], cka={"samples": 3}),  # though it does not run
+            "params.yaml: search.cka.samples: input should be greater than or equal to 20, but it is 3",
+        ),
+        (
+            lambda p: p["search"]["hyma_two_sided"].update(decoder="dense"),
+            "params.yaml: search.hyma_two_sided.decoder: input should be 'factorised', but it is 'dense'",
+        ),
+        (lambda p: p["search"].update(cka=None), "params.yaml: search.cka: input should be "),
+        (
+            lambda p: p["search"].update(autopair={"keep": 0.5}),
+            "params.yaml: search.autopair.flops: missing; add it",
+        ),
+        (
+            lambda p: p["search"]["methods"].append("ckka"),
+            f"params.yaml: search: ckka: no such search method; known: {KNOWN}",
+        ),
+        (lambda p: p["search"].pop("cka"), "params.yaml: search: cka: missing; a method in search.methods needs"),
+        (lambda p: p["refine"].update(tops=3), "params.yaml: refine.tops: unknown key; did you mean 'top'?"),
+        (
+            lambda p: p["unimodal"]["image"].update(vit="good"),
+            "params.yaml: unimodal.image.vit: input should be a valid number",
+        ),
+        (lambda p: p.pop("search"), "params.yaml: search: missing; add it"),
+    ],
+)  # fmt: skip
+def test_check_names_the_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Change, message: str
+) -> None:
+    with pytest.raises(HymaError, match="^" + re.escape(message)):
+        checked(tmp_path, monkeypatch, change)
+    assert not Path("data").exists()
