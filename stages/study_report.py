@@ -5,6 +5,7 @@ from pathlib import Path
 from hyma import params
 from hyma.files import atomic, read_json, write_json, write_text
 from hyma.report import studies as pages
+from hyma.report import study_pictures as pictures
 from hyma.studies.seeds import summarise
 from stages._run import run
 
@@ -18,8 +19,8 @@ def main() -> None:
     write_json(Path("metrics/studies.json"), summary)
     found = {name: read_json(STUDIES / f"{name}.json") for name in ("unseen", "bm", "budget")}
     with atomic(REPORTS / "studies") as folder:
-        pages.seeds_picture(folder / "seeds.png", summary)
-        pages.bm_picture(folder / "bm.png", found["bm"])
+        pictures.seeds(folder / "seeds.png", summary)
+        pictures.pairs_a_step(folder / "bm.png", found["bm"])
     write_text(REPORTS / "seeds.md", pages.seeds_page(summary))
     write_text(REPORTS / "unseen.md", pages.unseen_page(found["unseen"]))
     write_text(REPORTS / "bm.md", pages.bm_page(found["bm"]))

@@ -71,7 +71,7 @@ def _imported(path: Path) -> list[str]:
     # Readers and search methods are chosen by name at run time: every one of them counts.
     if path == Path("hyma/readers/prepare.py"):
         names += [f"hyma.readers.{file.stem}" for file in (ROOT / "hyma/readers").glob("*.py")]
-    if path in (Path("stages/check.py"), Path("stages/search.py"), Path("stages/study.py")):
+    if path in (Path("stages/check.py"), Path("stages/search.py"), Path("stages/study_seeds.py")):
         names += [f"hyma.search.methods.{method}" for method in known()]
     return names
 

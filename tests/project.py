@@ -33,7 +33,7 @@ SEARCH: dict[str, dict[str, Any]] = {
     "hyma_two_sided": HYMA | {"bm": 4},
     "grid_large": {"batch": 256, "epochs": 2},
     "cgs": {"samples": 128, "batch": 64},
-    "autopair": {"flops": 1.0e8, "batch": 64},
+    "autopair": {"flops": 5.0e8, "batch": 64},
     "cca": {},
 }
 ANSWER = "answers/ask_llm.json"
@@ -140,5 +140,5 @@ class Project:
 
 
 def without_instance(stages: Sequence[str]) -> set[str]:
-    """The stages' names without what foreach or matrix appended."""
-    return {stage.partition("@")[0] for stage in stages}
+    """The stages' names without the pipeline's file, and without what foreach or matrix appended."""
+    return {stage.rpartition(":")[2].partition("@")[0] for stage in stages}

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.project import Project, without_instance
+from tests.project import METHODS, Project, without_instance
 
 BENCHMARKS = ["imagenet", "cifar100", "coco", "flickr8k", "okvqa", "textvqa"]
 AFTER_SEARCH = {"evaluate", "rank", "report"}
@@ -18,13 +18,20 @@ def test_run_ends_in_a_ranked_report(fresh_run: tuple[Project, list[str]]) -> No
     assert ranking["winner"]["pair"] in pairs
     assert list(ranking["benchmarks"]) == BENCHMARKS
     for content in ranking["benchmarks"].values():
-        assert set(content["methods"]) == {"hyma", "grid"}
+        assert set(content["methods"]) == {"grid", "hyma", "refine", *METHODS, "ask_llm", "unimodal"}
     for name in BENCHMARKS:
         content = json.loads((project.folder / f"metrics/benchmarks/{name}.json").read_text())
         assert content["protocols"][content["protocol"]]["methods"]["grid"].keys() == pairs
-    for cost in ranking["cost"].values():
+    for method, cost in ranking["cost"].items():
         assert cost["flops"] == pytest.approx(sum(cost["parts"].values()))
         assert cost["seconds"] > 0
+        assert (cost["flops"] > 0) == (method not in ("random", "ask_llm"))
+    assert {m for m, of in ranking["methods"].items() if of["connectors"] == "two-sided"} == {
+        "hyma_two_sided",
+        "cca",
+    }
+    methods = (project.folder / "reports/methods.md").read_text()
+    assert all(of["label"] in methods for of in ranking["methods"].values())
     page = (project.folder / "reports/ranking.md").read_text()
     assert f"**Stitch {ranking['winner']['pair'].replace('-', ' × ')}.**" in page
     assert len([stage for stage in ran if stage.startswith("train_grid@")]) == 4
@@ -33,12 +40,12 @@ def test_run_ends_in_a_ranked_report(fresh_run: tuple[Project, list[str]]) -> No
 
 def test_second_run_runs_nothing(done: Project) -> None:
     assert done.stages("repro") == []
-    assert "up to date" in done.run("dvc", "status")
+    assert "up to date" in done.run("dvc", "status", "dvc.yaml")
 
 
 def test_bm_runs_the_hypernetwork_and_what_follows(changing: Project) -> None:
     ran = without_instance(changing.stages("exp", "run", "-n", "wide", "-S", "hyma.bm=3"))
-    assert ran == {"check", "train_hyma", "profile"} | AFTER_SEARCH
+    assert ran == {"check", "train_hyma", "refine", "profile"} | AFTER_SEARCH
     shown = json.loads(changing.run("dvc", "exp", "show", "--json"))
     assert "wide" in json.dumps(shown)
     table = changing.run("dvc", "exp", "show", "--csv")
@@ -46,9 +53,40 @@ def test_bm_runs_the_hypernetwork_and_what_follows(changing: Project) -> None:
     assert "winner.score" in table
 
 
-def test_connector_kind_runs_both_searches_but_no_extraction(changing: Project) -> None:
+def test_switching_a_method_on_runs_it_and_what_follows(changing: Project) -> None:
+    params = changing.params()
+    params["search"]["methods"] += ["cknna"]
+    changing.write_params(params)
+    ran = changing.stages("repro")
+    assert {stage for stage in ran if stage.startswith("search@")} == {"search@cknna"}
+    assert without_instance(ran) == {"check", "search", "profile"} | AFTER_SEARCH
+    params["search"] |= {"methods": [], "recorded": {}}
+    changing.write_params(params)
+    assert without_instance(changing.stages("repro")) == {"check", "profile"} | AFTER_SEARCH
+    ranking = json.loads((changing.folder / "metrics/ranking.json").read_text())
+    assert list(ranking["methods"]) == ["grid", "hyma", "refine", "unimodal"]
+
+
+def test_studies_end_in_reports(changing: Project) -> None:
+    ran = changing.stages("repro", "studies/dvc.yaml")
+    assert without_instance(ran) == {
+        "study_seeds",
+        "study_unseen",
+        "study_bm",
+        "study_budget",
+        "study_report",
+    }
+    summary = json.loads((changing.folder / "metrics/studies.json").read_text())
+    assert list(summary["methods"]) == ["grid", "hyma", "refine", *METHODS]
+    for name in ("seeds", "unseen", "bm", "budget"):
+        assert "nan" not in (changing.folder / f"reports/{name}.md").read_text().lower()
+    assert changing.stages("repro", "studies/dvc.yaml") == []
+
+
+def test_connector_kind_runs_all_searches_but_no_extraction(changing: Project) -> None:
     ran = changing.stages("exp", "run", "-n", "linear", "-S", "connector.kind=linear")
-    assert without_instance(ran) == {"check", "train_hyma", "train_grid", "profile"} | AFTER_SEARCH
+    searches = {"train_hyma", "train_grid", "refine", "search", "profile"}
+    assert without_instance(ran) == {"check"} | searches | AFTER_SEARCH
     assert len([stage for stage in ran if stage.startswith("train_grid@")]) == 4
 
 
@@ -69,4 +107,11 @@ def test_another_benchmark_extracts_no_training_features(changing: Project) -> N
     ran = changing.stages("repro")
     assert "prepare@again" in ran
     assert "evaluate@again" in ran
-    assert not without_instance(ran) & {"extract_image", "extract_text", "train_hyma", "train_grid", "world"}
+    assert not without_instance(ran) & {
+        "extract_image",
+        "extract_text",
+        "train_hyma",
+        "train_grid",
+        "search",
+        "world",
+    }

@@ -13,6 +13,7 @@ from hyma.agreement import agreement
 from hyma.connectors import ConnectorSpec, Stitch
 from hyma.params import Section, validate
 from hyma.report import studies as pages
+from hyma.report import study_pictures as pictures
 from hyma.search import grid, hypernetwork
 from hyma.search.params import ConnectorParams, GridParams, HymaParams
 from hyma.search.result import SearchResult
@@ -178,7 +179,7 @@ def test_unseen_pairs_on_the_toy(judge: Any) -> None:
     assert "nan" not in page.lower()
 
 
-def test_bm_study(judge: Any, trained: SearchResult) -> None:
+def test_bm_study(judge: Any, trained: SearchResult, tmp_path: Path) -> None:
     oracle = judge.scores(trained.stitches)
     found = bm.study(toy(), HYMA, CONNECTOR, 0, [1, 2, 4, 27], judge, oracle)
     assert [row["bm"] for row in found["steps"]] == [1, 2, 4]
@@ -188,6 +189,8 @@ def test_bm_study(judge: Any, trained: SearchResult) -> None:
     assert [row["flops"] for row in found["steps"]] == sorted(row["flops"] for row in found["steps"])
     page = pages.bm_page(found)
     assert "bm = 27" in page
+    pictures.pairs_a_step(tmp_path / "bm.png", found)
+    assert (tmp_path / "bm.png").stat().st_size > 10_000
 
 
 def test_budget_study(judge: Any, trained: SearchResult) -> None:
@@ -228,7 +231,7 @@ def test_pages_and_pictures(tmp_path: Path) -> None:
     assert "grid search agrees with itself at ρ = 0.667" in page
     assert "0.100 … 0.900" in page
     assert "| lot | any |" in page
-    pages.seeds_picture(tmp_path / "seeds.png", summary)
+    pictures.seeds(tmp_path / "seeds.png", summary)
     assert (tmp_path / "seeds.png").stat().st_size > 10_000
 
 

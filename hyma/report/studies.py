@@ -1,13 +1,10 @@
 """The pages of the studies: luck of the seed, pairs never seen, pairs a step, the data budget."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from hyma.report.figures import COLOURS, figure
 from hyma.report.markdown import cheaper, decimal, flops, pair, points, table, times
 
 Json = dict[str, Any]
@@ -18,7 +15,7 @@ def seeds_page(summary: Json) -> str:
     oracle = summary["methods"][summary["ceiling"]]
     ceiling = oracle["spearman"]["mean"]
     rows = []
-    for found in _by_flops(summary):
+    for found in by_flops(summary):
         picks = ", ".join(dict.fromkeys(pair(pick) if pick else "any" for pick in found["picks"]))
         rows.append(
             [
@@ -37,7 +34,7 @@ def seeds_page(summary: Json) -> str:
     ]  # fmt: skip
     drawn = [
         [found["label"], *(_range(found["bootstrap"][key], show) for key, show in BOOTSTRAPPED)]
-        for found in _by_flops(summary)
+        for found in by_flops(summary)
     ]
     return _page(
         "# How much of it is luck",
@@ -73,7 +70,8 @@ def verdict(summary: Json) -> str:
     return f"Within the ceiling's own interval: {', '.join(close)}."
 
 
-def _by_flops(summary: Json) -> list[Json]:
+def by_flops(summary: Json) -> list[Json]:
+    """The methods' entries, cheapest first."""
     return sorted(summary["methods"].values(), key=lambda found: found["flops"])
 
 
@@ -87,28 +85,6 @@ def _spread(found: Json | None, show: Any) -> str:
 
 def _range(found: Sequence[float] | None, show: Any) -> str:
     return "–" if found is None else f"{show(found[0])} … {show(found[1])}"
-
-
-def seeds_picture(path: Path, summary: Json) -> None:
-    """ρ of every method, a dot a seed; the ceiling as a band."""
-    shown = [found for found in _by_flops(summary) if found["spearman"]]
-    band = summary["methods"][summary["ceiling"]]["spearman"]["values"]
-
-    def draw(canvas: Figure) -> None:
-        axes = canvas.subplots()
-        axes.axvspan(
-            min(band), max(band), color=COLOURS[2], alpha=0.25, lw=0, label="grid search with itself"
-        )
-        for row, found in enumerate(shown):
-            values = found["spearman"]["values"]
-            axes.plot(values, [row] * len(values), "o", color=COLOURS[0], alpha=0.8, ms=6)
-            axes.plot([np.mean(values)], [row], "|", color=COLOURS[1], ms=16, mew=2)
-        axes.set_yticks(range(len(shown)), [found["label"] for found in shown])
-        axes.set(xlabel="ρ with grid search, on the mean score (dots: seeds; bar: their mean)")
-        axes.set_title("Cheapest method at the bottom, dearest on top", loc="left")
-        axes.legend(loc="lower left")
-
-    figure(path, 8, 0.9 + 0.32 * len(shown), draw)
 
 
 def unseen_page(found: Json) -> str:
@@ -217,35 +193,6 @@ def _figures(row: Json) -> list[str]:
         flops(row["flops"]),
         f"{row['seconds']:.1f}",
     ]
-
-
-def bm_picture(path: Path, found: Json) -> None:
-    """ρ and mean score against FLOPs, a line for equal steps and one for equal data."""
-
-    def draw(canvas: Figure) -> None:
-        panels = canvas.subplots(1, 2)
-        for axes, key, label, factor in (
-            (panels[0], "spearman", "ρ with grid search, on the mean score", 1),
-            (panels[1], "mean_score", "mean score of all pairs (points)", 100),
-        ):
-            for row, (kind, name) in enumerate((("steps", "equal steps"), ("data", "equal data a pair"))):
-                spent = [entry["flops"] for entry in found[kind]]
-                reached = [factor * (entry[key] or 0.0) for entry in found[kind]]
-                axes.plot(spent, reached, "os"[row] + "-", color=COLOURS[row], label=name)
-                for entry, x, y in zip(found[kind], spent, reached, strict=True):
-                    axes.annotate(
-                        str(entry["bm"]),
-                        (x, y),
-                        xytext=(4, 6 - 16 * row),
-                        textcoords="offset points",
-                        fontsize=9,
-                    )
-            axes.set_xscale("log")
-            axes.set(xlabel="cost of the search (FLOPs, log scale)", ylabel=label)
-        panels[0].set_title("Numbers at the points: bm", loc="left")
-        panels[0].legend()
-
-    figure(path, 9, 4, draw)
 
 
 def budget_page(found: Json) -> str:
