@@ -52,9 +52,12 @@ def main() -> None:
     change(folder, "image_encoders", "tenth", {"source": "timm", "name": "test_vit", "weights": "zoo/vit"})
     timed("a tenth image encoder: dvc repro", folder, "dvc", "repro")
     restore(folder)
+    timed("one method alone: dvc exp run", folder, "dvc", "exp", "run", "-n", "one", "-S", "search.methods=[cca]")
+    restore(folder)
     change(folder, "benchmarks", "again", {"format": "flickr8k", "path": "data/raw/flickr8k"})
     timed("another benchmark: dvc repro", folder, "dvc", "repro")
     restore(folder)
+    timed("the studies: dvc repro studies/dvc.yaml", folder, "dvc", "repro", "studies/dvc.yaml")
 
 
 def timed(label: str, folder: Path, *command: str) -> None:
@@ -74,6 +77,8 @@ def costs(folder: Path) -> None:
     """What the run's own report says of the search."""
     cost = json.loads((folder / "metrics/ranking.json").read_text())["cost"]
     for method, spent in cost.items():
+        if spent["flops_ratio"] is None:
+            continue
         print(
             f"    {method}: {spent['seconds']:.1f} s and {spent['flops']:.3g} FLOPs of search; times cheaper than "
             f"grid search: {spent['seconds_ratio']:.1f} in seconds, {spent['flops_ratio']:.1f} in FLOPs"
