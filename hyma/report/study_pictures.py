@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
 from hyma.report.figures import COLOURS, figure
 from hyma.report.studies import by_flops
@@ -29,7 +30,7 @@ def seeds(path: Path, summary: Json) -> None:
         axes.set_yticks(range(len(shown)), [found["label"] for found in shown])
         axes.set(xlabel="ρ with grid search, on the mean score (dots: seeds; bar: their mean)")
         axes.set_title("Cheapest method at the bottom, dearest on top", loc="left")
-        axes.legend(loc="lower left")
+        axes.legend(loc="upper left")
 
     figure(path, 8, 0.9 + 0.32 * len(shown), draw)
 
@@ -56,8 +57,13 @@ def pairs_a_step(path: Path, found: Json) -> None:
                         fontsize=9,
                     )
             axes.set_xscale("log")
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.minorticks_off()
             axes.set(xlabel="cost of the search (FLOPs, log scale)", ylabel=label)
+        # Nearly equal values should look nearly equal.
+        panels[0].set_ylim(min(0.8, panels[0].get_ylim()[0]), 1.0)
+        panels[1].set_ylim(0, None)
         panels[0].set_title("Numbers at the points: bm", loc="left")
-        panels[0].legend()
+        panels[1].legend(loc="lower right")
 
     figure(path, 9, 4, draw)
