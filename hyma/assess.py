@@ -35,8 +35,14 @@ def assess(
     total = sum(len(pairs) for pairs in methods.values())
     with tqdm(total=total, desc=name, unit="pair", disable=None) as bar:
         for method, stitches in methods.items():
+            embedded: dict[str, np.ndarray] = {}
             for pair, stitch in stitches.items():
-                image_ND, text_MD = embed(stitch, *(features[slug] for slug in pair.split("-")))
+                image, text = pair.split("-")
+                # A one-sided method leaves images as they are: once for all of an encoder's pairs.
+                own = pair if stitch.image_connector else image
+                if own not in embedded:
+                    embedded[own] = embed_image(stitch, features[image])
+                image_ND, text_MD = embedded[own], embed_text(stitch, features[text])
                 for protocol, evaluator in evaluators.items():
                     scores[protocol][method][pair] = evaluator.score(image_ND, text_MD)
                 bar.update()
@@ -56,9 +62,12 @@ def assess(
 
 
 @torch.no_grad()
-def embed(stitch: Stitch, image_ND: np.ndarray, text_ME: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return unit vectors of one width for the features of a pair's encoders."""
-    return (
-        stitch.embed_image(torch.tensor(image_ND)).numpy(),
-        stitch.embed_text(torch.tensor(text_ME)).numpy(),
-    )
+def embed_image(stitch: Stitch, image_ND: np.ndarray) -> np.ndarray:
+    """Return unit vectors for the features of a pair's image encoder."""
+    return stitch.embed_image(torch.tensor(image_ND)).numpy()
+
+
+@torch.no_grad()
+def embed_text(stitch: Stitch, text_ME: np.ndarray) -> np.ndarray:
+    """Return unit vectors for the features of a pair's text encoder, as wide as the images'."""
+    return stitch.embed_text(torch.tensor(text_ME)).numpy()

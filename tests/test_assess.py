@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from hyma.assess import assess, embed
+from hyma.assess import assess, embed_image, embed_text
 from hyma.connectors import ConnectorSpec, Stitch, initialise
 from hyma.evaluate_params import EvaluateParams
 from hyma.files import read_json, write_json
@@ -104,7 +104,8 @@ def test_embed_is_normalise_then_connect_then_unit_length() -> None:
     connector = initialise(spec, generator)
     image_ND, text_ME = torch.randn(6, 3, generator=generator), 10 + torch.randn(7, 4, generator=generator)
     sides = [Normaliser.fit("standardise", feature) for feature in (image_ND, text_ME)]
-    found = embed(Stitch(spec, connector, *sides), image_ND.numpy(), text_ME.numpy())
+    stitch = Stitch(spec, connector, *sides)
+    found = embed_image(stitch, image_ND.numpy()), embed_text(stitch, text_ME.numpy())
 
     weights = {name: tensor.numpy().astype(float) for name, tensor in connector.items()}
     image, text = (feature.numpy().astype(float) for feature in (image_ND, text_ME))

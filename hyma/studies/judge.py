@@ -7,7 +7,7 @@ import numpy as np
 
 from hyma import prepared
 from hyma.agreement import Agreement, agreement
-from hyma.assess import embed
+from hyma.assess import embed_image, embed_text
 from hyma.connectors import Stitch
 from hyma.evaluate_params import EvaluateParams
 from hyma.evaluation import Evaluator, protocols
@@ -42,8 +42,10 @@ class Judge:
         """Return each benchmark's item scores [P, I], pairs in the order of `stitches`."""
         found: dict[str, list[np.ndarray]] = {name: [] for name in self.evaluators}
         for pair, stitch in stitches.items():
+            image, text = pair.split("-")
             for name, evaluator in self.evaluators.items():
-                sides = embed(stitch, *(self.features[name][slug] for slug in pair.split("-")))
+                features = self.features[name]
+                sides = embed_image(stitch, features[image]), embed_text(stitch, features[text])
                 found[name].append(evaluator.items(*sides))
         return {name: np.stack(rows) for name, rows in found.items()}
 
