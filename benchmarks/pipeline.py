@@ -52,7 +52,17 @@ def main() -> None:
     change(folder, "image_encoders", "tenth", {"source": "timm", "name": "test_vit", "weights": "zoo/vit"})
     timed("a tenth image encoder: dvc repro", folder, "dvc", "repro")
     restore(folder)
-    timed("one method alone: dvc exp run", folder, "dvc", "exp", "run", "-n", "one", "-S", "search.methods=[cca]")
+    timed(
+        "one method alone: dvc exp run",
+        folder,
+        "dvc",
+        "exp",
+        "run",
+        "-n",
+        "one",
+        "-S",
+        "search.methods=[cca]",
+    )
     restore(folder)
     change(folder, "benchmarks", "again", {"format": "flickr8k", "path": "data/raw/flickr8k"})
     timed("another benchmark: dvc repro", folder, "dvc", "repro")
