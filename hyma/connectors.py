@@ -56,10 +56,17 @@ def initialise(spec: ConnectorSpec, generator: torch.Generator) -> Connector:
 
 
 def forward(connector: Connector, text: Tensor) -> Tensor:
-    """Map text features [B, D_text] to [B, D_image]; ReLU between layers, none after the last."""
+    """Map text features [B, D_text] to [B, D_image]; ReLU between layers, none after the last.
+
+    The stacked weights and features of several pairs, all with a leading dimension, are mapped at once.
+    """
     last = len(connector) // 2 - 1
     for index in range(last + 1):
-        text = functional.linear(text, connector[f"weight{index}"], connector[f"bias{index}"])
+        weight, bias = connector[f"weight{index}"], connector[f"bias{index}"]
+        if weight.ndim == 2:
+            text = functional.linear(text, weight, bias)
+        else:
+            text = torch.baddbmm(bias[:, None], text, weight.mT)
         if index < last:
             text = functional.relu(text)
     return text

@@ -23,7 +23,7 @@ class Experiment(Section):
 
     seed: int = Field(ge=0, lt=2**31)
     device: DeviceName
-    world: WorldParams
+    world: dict[Slug, WorldParams] = Field(max_length=1)
     zoo: ZooParams
     training: dict[Slug, DataSource] = Field(min_length=1, max_length=1)
     benchmarks: dict[Slug, DataSource] = Field(min_length=1)

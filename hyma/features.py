@@ -86,16 +86,24 @@ class Features:
         Raises:
             HymaError: if a value is NaN or infinite.
         """
-        parts = list(self.chunks()) or [np.empty((0, self.info.dim), np.float32)]
-        feature_ND = parts[0] if len(parts) == 1 else np.concatenate(parts)
-        finite = np.isfinite(feature_ND).all(axis=1)
-        if not finite.all():
-            row = int(np.argmin(finite))
+        parts = self.finite_chunks() or [np.empty((0, self.info.dim), np.float32)]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def finite_chunks(self) -> list[np.ndarray]:
+        """Return the chunks, each looked through: views on the file, none of which is copied.
+
+        Raises:
+            HymaError: if a value is NaN or infinite.
+        """
+        parts = list(self.chunks())
+        finite_N = np.concatenate([np.ones(0, bool), *(np.isfinite(part).all(axis=1) for part in parts)])
+        if not finite_N.all():
+            row = int(np.argmin(finite_N))
             raise HymaError(
-                f"{self.path}: feature: NaN or infinite values in {int((~finite).sum())} rows, first "
+                f"{self.path}: feature: NaN or infinite values in {int((~finite_N).sum())} rows, first "
                 f"{self.ids[row].as_py()!r}; check the encoder's weights, or leave it out of params.yaml"
             )
-        return feature_ND
+        return parts
 
 
 def write(path: Path, info: FeatureInfo, chunks: Iterable[tuple[Sequence[str], np.ndarray]]) -> None:

@@ -12,7 +12,7 @@ U units of the branch, D an encoder's width.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import torch
@@ -21,7 +21,7 @@ from torch.nn import functional
 
 from hyma.closed_form import SharedSpace, Whitening
 from hyma.connectors import Connector, ConnectorSpec
-from hyma.losses import contrast_logits
+from hyma.losses import contrast
 
 PairName = tuple[str, str]
 
@@ -67,6 +67,11 @@ class DenseHypernetwork(nn.Module):
         into = self.codes.out_features
         self.decoder = nn.Parameter(torch.randn(into, self.rows * (self.columns + 1)) / math.sqrt(into))
 
+    def gradient_norms(self) -> Tensor:
+        """The length of the loss's gradient at each encoder's code, [N+M]; 0 for encoders not in the step."""
+        codes = self.codes.image_code.grad, self.codes.text_code.grad
+        return torch.cat([code.norm(dim=1) for code in codes if code is not None])
+
     def forward(self, pairs: Tensor) -> list[Connector]:
         """Predict the connectors of the pairs [P] (their numbers)."""
         layer_PLOI = (self.codes(pairs) @ self.decoder).unflatten(-1, (self.rows, self.columns + 1))
@@ -79,6 +84,11 @@ class DenseHypernetwork(nn.Module):
                 connector[f"bias{index}"] = cut[:, -1]
             connectors.append(connector)
         return connectors
+
+
+def equaliser(norm_P: Tensor) -> Tensor:
+    """What the gradients of pairs are multiplied by to have the median of their lengths."""
+    return norm_P.median() / norm_P.clamp_min(1e-30)
 
 
 def split_hidden(spec: ConnectorSpec) -> tuple[int, int]:
@@ -126,6 +136,17 @@ class FactorisedHypernetwork(nn.Module):
         # The components' basis is orthogonal, not orthonormal.
         self.metric = [white.map_DR.square().sum(0) for white in images]
 
+    def gradient_norms(self) -> Tensor:
+        """The length of the loss's gradient at each encoder's factor, [N+M]; 0 for encoders not in the step."""
+        factors = [*self.image_factor, *self.text_factor]
+        zero = torch.zeros((), device=self.text_bias.device)
+        return torch.stack([zero if own.grad is None else own.grad.norm() for own in factors])
+
+    def places(self, pairs: Tensor) -> tuple[list[int], list[int]]:
+        """Numbers of the image encoders and of the text encoders of the pairs [P] (their numbers)."""
+        numbers = pairs.tolist()
+        return [number // self.count for number in numbers], [number % self.count for number in numbers]
+
     def embed_texts(self, text: dict[int, Tensor]) -> dict[int, Tensor]:
         """Return [B, K] in the shared space for the components [B, R] of the text encoders given."""
         shared = {}
@@ -139,7 +160,12 @@ class FactorisedHypernetwork(nn.Module):
         return shared
 
     def contrast(
-        self, images: Sequence[Tensor], texts: Sequence[Tensor], pairs: Tensor, scale: float
+        self,
+        images: Mapping[int, Tensor],
+        texts: Mapping[int, Tensor],
+        pairs: Tensor,
+        scale: float,
+        balance: bool = False,
     ) -> tuple[Tensor, Tensor]:
         """Return the losses and accuracies [P] of the pairs [P] (their numbers) on matching samples.
 
@@ -147,25 +173,30 @@ class FactorisedHypernetwork(nn.Module):
         encoder's samples are computed once and not once a pair.
 
         Args:
-            images: for each image encoder, its unit vectors in the basis of its whitening, [B, R]; centred
-                if the connectors are two-sided.
-            texts: for each text encoder, its components, [B, R].
+            images: number of each image encoder in these pairs → its unit vectors in the basis of its whitening,
+                [B, R]; centred if the connectors are two-sided.
+            texts: number of each text encoder in them → its components, [B, R].
             pairs: numbers of pairs.
             scale: what cosines are multiplied by.
+            balance: bring the gradients of all pairs to one length where they enter the shared space.
         """
-        places = [divmod(number, self.count) for number in pairs.tolist()]
-        text = self.embed_texts({text: texts[text] for _, text in places})
-        used = {image for image, _ in places}
-        image = {image: images[image] @ self.image_factor[image] for image in used}
+        image_P, text_P = self.places(pairs)
+        text = self.embed_texts({number: texts[number] for number in dict.fromkeys(text_P)})
+        image = {number: images[number] @ self.image_factor[number] for number in set(image_P)}
         if self.spec.shared:
             image = {number: functional.normalize(image_BK, dim=-1) for number, image_BK in image.items()}
             text = {number: scale * functional.normalize(text_BK, dim=-1) for number, text_BK in text.items()}
-        text_PBK = torch.stack([text[number] for _, number in places])
-        image_PBK = torch.stack([image[number] for number, _ in places])
+        text_PBK = torch.stack([text[number] for number in text_P])
+        image_PBK = torch.stack([image[number] for number in image_P])
         if not self.spec.shared:
-            length_PB = self._lengths(text_PBK, [number for number, _ in places])
+            length_PB = self._lengths(text_PBK, image_P)
             text_PBK = text_PBK * (scale / length_PB)[..., None]
-        return contrast_logits(text_PBK @ image_PBK.mT)
+        if balance:
+            for side_PBK in (text_PBK, image_PBK):
+                side_PBK.register_hook(
+                    lambda grad_PBK: grad_PBK * equaliser(grad_PBK.flatten(1).norm(dim=1))[:, None, None]
+                )
+        return contrast(text_PBK, image_PBK)
 
     def _lengths(self, text_PBK: Tensor, images: list[int]) -> Tensor:
         """Length [P, B] of texts in the space of the pair's image encoder: |z Fᵀ|² = z (FᵀF) z, and FᵀF is small."""

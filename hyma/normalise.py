@@ -1,5 +1,6 @@
 """How raw features are brought to a common scale before a connector sees them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -28,8 +29,24 @@ class Normaliser:
         if kind == "l2":
             return cls(kind)
         std, mean = torch.std_mean(feature, dim=0, correction=0)
-        tiny = std <= 1e-6 * mean.abs().clamp_min(1e-6)
-        return cls(kind, mean, std.masked_fill(tiny, 1.0))
+        return cls(kind, mean, _without_tiny(std, mean))
+
+    @classmethod
+    def fit_parts(cls, kind: NormaliseKind, parts: Iterable[Tensor]) -> "Normaliser":
+        """As `fit`, for features that come in parts [n, D], one after the other, and are never held together.
+
+        Means and squares of parts are merged as in Chan, Golub & LeVeque 1979, in double precision.
+        """
+        if kind == "l2":
+            return cls(kind)
+        count, mean, square = 0, torch.zeros(()), torch.zeros(())
+        for part in parts:
+            own, total = part.double(), count + len(part)
+            step = own.mean(0) - mean
+            square = square + (own - own.mean(0)).square().sum(0) + step.square() * count * len(part) / total
+            mean, count = mean + step * len(part) / total, total
+        std, mean = (square / count).sqrt().float(), mean.float()
+        return cls(kind, mean, _without_tiny(std, mean))
 
     def __call__(self, feature: Tensor) -> Tensor:
         """Normalise features [B, D]."""
@@ -40,3 +57,8 @@ class Normaliser:
     def tensors(self) -> dict[str, Tensor]:
         """The statistics to store, by name."""
         return {} if self.mean is None or self.std is None else {"mean": self.mean, "std": self.std}
+
+
+def _without_tiny(std: Tensor, mean: Tensor) -> Tensor:
+    """Spreads to divide by: 1 for a dimension that is constant but for rounding."""
+    return std.masked_fill(std <= 1e-6 * mean.abs().clamp_min(1e-6), 1.0)

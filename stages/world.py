@@ -1,5 +1,6 @@
-"""Draw the embedded world: python -m stages.world. Writes data/raw/."""
+"""Draw the embedded world: python -m stages.world <name>. Writes data/raw/."""
 
+import argparse
 from pathlib import Path
 
 from hyma import params
@@ -10,7 +11,10 @@ from stages._run import run
 
 def main() -> None:
     """Draw all sets."""
-    build(Path("data/raw"), params.read("world", WorldParams))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("name", help="key under world in params.yaml")
+    name = parser.parse_args().name
+    build(Path("data/raw"), params.read(f"world.{name}", WorldParams))
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ ENVIRONMENT = os.environ | {
 def small(params: dict[str, Any]) -> dict[str, Any]:
     """The committed experiment with two encoders a side, little data and few epochs."""
     params = copy.deepcopy(params)
-    params["world"] |= WORLD
+    params["world"]["embedded"] |= WORLD
     for side, kept in (("image", ("vit", "byobnet")), ("text", ("words",))):
         params["zoo"][side] = {slug: params["zoo"][side][slug] | {"epochs": 1} for slug in kept}
     params["image_encoders"] = {slug: params["image_encoders"][slug] for slug in ("vit", "byobnet")}

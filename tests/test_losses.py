@@ -6,9 +6,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 from torch.nn import functional
 
-from hyma.losses import contrast_logits, info_nce
+from hyma import losses
+from hyma.losses import blockwise, contrast, contrast_logits, info_nce
 
 
 @settings(max_examples=60, deadline=None)
@@ -104,3 +106,85 @@ def test_logits_by_hand() -> None:
     # Rows: -ln 1/4 and -ln 3/4; columns: ln 2 twice.
     assert loss.item() == pytest.approx((math.log(4) + math.log(4 / 3) + 2 * math.log(2)) / 4)
     assert accuracy.item() == 0.5
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.integers(1, 40),
+    st.integers(1, 9),
+    st.integers(1, 45),
+    st.sampled_from([0.1, 10, 100]),
+    st.integers(0, 99),
+)
+def test_blocks_give_the_loss_and_gradient_of_the_whole(
+    batch: int, width: int, block: int, scale: float, seed: int
+) -> None:
+    torch.manual_seed(seed)
+    sides = [
+        scale * torch.randn(batch, width, dtype=torch.double),
+        torch.randn(batch, width, dtype=torch.double),
+    ]
+    found = []
+    for loss_of in (lambda row_BD, column_BD: blockwise(row_BD, column_BD, block), whole):
+        own = [side.clone().requires_grad_() for side in sides]
+        loss, accuracy = loss_of(*own)
+        (3 * loss).backward()
+        assert not accuracy.requires_grad
+        found.append((loss.detach(), accuracy.double(), *(side.grad for side in own)))
+    for blocks, all_at_once in zip(*found, strict=True):
+        torch.testing.assert_close(blocks, all_at_once, rtol=1e-9, atol=1e-9)
+
+
+def whole(row_BD: Tensor, column_BD: Tensor) -> tuple[Tensor, Tensor]:
+    return contrast_logits(row_BD @ column_BD.T)
+
+
+@pytest.mark.parametrize("scale", [20, 100])
+def test_blocks_in_single_precision(scale: float) -> None:
+    """To 1e-5 of the naive loss and of its gradient's size, as training computes it."""
+    torch.manual_seed(0)
+    column_BD = functional.normalize(torch.randn(700, 64), dim=-1)
+    row_BD = scale * functional.normalize(column_BD + 0.2 * torch.randn(700, 64), dim=-1)
+    found = []
+    for loss_of in (lambda *sides: blockwise(*sides, 256), whole):
+        own = row_BD.clone().requires_grad_()
+        loss, accuracy = loss_of(own, column_BD)
+        loss.backward()
+        assert own.grad is not None
+        found.append((loss.item(), accuracy.item(), own.grad))
+    (loss, accuracy, grad_BD), (expected, share, wanted_BD) = found
+    assert loss == pytest.approx(expected, rel=1e-5)
+    assert accuracy == pytest.approx(share)
+    assert (grad_BD - wanted_BD).norm() <= 1e-5 * wanted_BD.norm()
+    assert column_BD.grad is None  # frozen features get none
+
+
+def test_logits_far_below_zero_do_not_vanish() -> None:
+    """exp(-200) is 0 in float32: sums are relative to the largest logit of a row or column."""
+    row_BD, column_BD = torch.tensor([[-100.0, 0], [-100.0, 1]]), torch.tensor([[2.0, 0], [2.0, 1]])
+    for block in (1, 2):
+        assert blockwise(row_BD, column_BD, block)[0].item() == pytest.approx(
+            whole(row_BD, column_BD)[0].item()
+        )
+
+
+def test_a_large_batch_goes_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    text_PBD, image_PBD = torch.randn(3, 20, 5), functional.normalize(torch.randn(3, 20, 5), dim=-1)
+    expected = info_nce(text_PBD, image_PBD, 10)
+    monkeypatch.setattr(losses, "WHOLE", 19)
+    monkeypatch.setattr(losses, "contrast_logits", None)
+    for found, wanted in zip(info_nce(text_PBD, image_PBD, 10), expected, strict=True):
+        torch.testing.assert_close(found, wanted)
+
+
+@pytest.mark.parametrize("limit", [losses.WHOLE, 10])
+def test_the_loss_is_in_single_precision(limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half precision would round logits of a hundred to halves."""
+    torch.manual_seed(0)
+    monkeypatch.setattr(losses, "WHOLE", limit)
+    row_BD, column_BD = (torch.randn(20, 5).bfloat16() for _ in range(2))
+    with torch.autocast("cpu", torch.bfloat16):
+        loss, _ = contrast(10 * row_BD, column_BD)
+    assert loss.dtype == torch.float32
+    torch.testing.assert_close(loss, whole((10 * row_BD).float(), column_BD.float())[0])

@@ -55,6 +55,18 @@ def test_a_constant_dimension_is_not_blown_up(value: float) -> None:
     assert normaliser(feature_ND).abs().max() <= 1e-5 * max(1, abs(value))
 
 
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=6), st.floats(-1e3, 1e3), st.integers(0, 99))
+def test_parts_give_the_statistics_of_the_whole(sizes: list[int], mean: float, seed: int) -> None:
+    feature_ND = mean + torch.randn(sum(sizes), 3, generator=torch.Generator().manual_seed(seed))
+    feature_ND[:, 2] = mean  # constant
+    whole = Normaliser.fit("standardise", feature_ND)
+    parts = Normaliser.fit_parts("standardise", feature_ND.split(sizes))
+    for name, value in whole.tensors().items():
+        torch.testing.assert_close(parts.tensors()[name], value, rtol=1e-4, atol=1e-3)
+    assert Normaliser.fit_parts("l2", feature_ND.split(sizes)).tensors() == {}
+
+
 def test_statistics_stay_as_fitted() -> None:
     feature_ND = torch.tensor([[1.0], [3.0]])
     normaliser = Normaliser.fit("standardise", feature_ND)

@@ -106,7 +106,7 @@ def filled(text: str, stage: str, params: dict[str, Any]) -> str:
         "prepare": ("benchmarks",), "prepare_training": ("training",),
         "extract_image": ("image_encoders",), "extract_image_benchmarks": ("image_encoders",),
         "extract_text": ("text_encoders",), "extract_text_benchmarks": ("text_encoders",),
-        "recorded": ("search", "recorded"),
+        "recorded": ("search", "recorded"), "world": ("world",),
     }  # fmt: skip
     if "${key}" in text:
         section = params

@@ -27,7 +27,15 @@ from hyma.search.data import TrainingFeatures, load, split
 from hyma.search.methods import hyma_two_sided
 from hyma.search.params import ConnectorParams, GridParams, HymaParams
 from hyma.search.result import SearchResult
-from hyma.search.training import Normalised, contrast, pair_batches, sample_batches, train, warmup_cosine
+from hyma.search.training import (
+    Backward,
+    Normalised,
+    contrast,
+    pair_batches,
+    sample_batches,
+    train,
+    warmup_cosine,
+)
 
 CPU = torch.device("cpu")
 CONNECTOR = ConnectorParams(kind="mlp1", hidden=32, normalise="standardise", logit_scale=20)
@@ -75,11 +83,15 @@ def run(
     return hypernetwork.search(data, params, connector, seed, two_sided=method == "two_sided")
 
 
+def ignore(_: Tensor) -> None:
+    """Where only the loss is looked at."""
+
+
 def trained(data: Normalised, params: Any, connector: ConnectorParams, weights: Connector) -> Any:
     """The loop on one pair whose connector is itself the parameter."""
     pair = ("plain", "turned")
     return train(
-        lambda rows, _: contrast([weights], [pair], rows, data, connector.logit_scale),
+        lambda rows, _, backward: contrast([weights], [pair], rows, data, connector.logit_scale, backward),
         list(weights.values()), [pair], 1, data.features.train, params, 0, "toy",
     )  # fmt: skip
 
@@ -332,14 +344,16 @@ def test_a_step_is_the_mean_of_its_pairs() -> None:
     weights = [nn.Parameter(torch.randn(12, width)) for width in (20, 10)]
     start = [{"weight0": weight.detach().clone(), "bias0": torch.zeros(12)} for weight in weights]
 
-    def losses_of(rows: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
+    def step_on(rows: Tensor, chosen: Tensor, backward: Backward) -> tuple[Tensor, Tensor]:
         numbers = chosen.tolist()
         own = [{"weight0": weights[number], "bias0": torch.zeros(12)} for number in numbers]
-        return contrast(own, [pairs[number] for number in numbers], rows, data, CONNECTOR.logit_scale)
+        return contrast(
+            own, [pairs[number] for number in numbers], rows, data, CONNECTOR.logit_scale, backward
+        )
 
     params = GridParams(batch=60, epochs=1)
-    history = train(losses_of, weights, pairs, 2, data.features.train, params, 0, "toy")
-    losses, accuracies = contrast(start, pairs, data.features.train, data, CONNECTOR.logit_scale)
+    history = train(step_on, weights, pairs, 2, data.features.train, params, 0, "toy")
+    losses, accuracies = contrast(start, pairs, data.features.train, data, CONNECTOR.logit_scale, ignore)
     assert history.rows[0][:2] == pytest.approx((losses.mean().item(), accuracies.mean().item()), rel=1e-4)
     expected = {"-".join(pair): own.item() for pair, own in zip(pairs, accuracies, strict=True)}
     assert {pair: own for _, pair, own in history.pair_accuracy} == pytest.approx(expected)
@@ -369,12 +383,12 @@ def test_gradient_that_is_not_finite() -> None:
     data, params = Normalised(toy(100), CONNECTOR), GridParams(batch=60, epochs=1)
     pair = ("plain", "turned")
 
-    def losses_of(rows: Tensor, _: Tensor) -> tuple[Tensor, Tensor]:
+    def step_on(rows: Tensor, _: Tensor, backward: Backward) -> tuple[Tensor, Tensor]:
         own = {"weight0": weights + root.sqrt(), "bias0": torch.zeros(12)}
-        return contrast([own], [pair], rows, data, CONNECTOR.logit_scale)
+        return contrast([own], [pair], rows, data, CONNECTOR.logit_scale, backward)
 
     with pytest.raises(HymaError, match="not finite"):
-        train(losses_of, [root], [pair], 1, data.features.train, params, 0, "toy")
+        train(step_on, [root], [pair], 1, data.features.train, params, 0, "toy")
 
 
 def test_more_pairs_a_step_than_pairs() -> None:
@@ -440,7 +454,7 @@ def test_contrast_reads_the_captions_own_images() -> None:
         {"weight0": torch.randn(data.images[i].shape[1], data.texts[t].shape[1]), "bias0": torch.zeros(1)}
         for i, t in pairs
     ]
-    losses, accuracies = contrast(weights, pairs, rows, normalised, 3)
+    losses, accuracies = contrast(weights, pairs, rows, normalised, 3, ignore)
     for (image, text), own, loss, accuracy in zip(pairs, weights, losses, accuracies, strict=True):
         text_BD = functional.normalize(normalised.text[text][rows] @ own["weight0"].T, dim=-1)
         logits_BB = 3 * text_BD @ normalised.image[image][[3, 75, 16]].T
@@ -581,7 +595,7 @@ def record(pair: str, seconds: float) -> dict[str, Any]:
     return {
         "label": "grid search", "scores": {pair: seconds / 10}, "seconds": seconds,
         "flops": {"InfoNCE": 4 * seconds}, "failed": {f"{pair}2": "lost"}, "steps": 2, "notes": {"samples": "9"},
-        "history": {"step": [1.0, 2.0], "loss": [0.1 + seconds, 0.2]}, "connectors": "one-sided",
+        "history": {"step": [1.0, 2.0], "loss": [0.1 + seconds, 0.2]}, "connectors": "one-sided", "gradients": {},
     }  # fmt: skip
 
 

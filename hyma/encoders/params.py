@@ -2,35 +2,39 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, PositiveInt
 
+from hyma.kinds import Precision
 from hyma.params import Section
 
 HUB = "zoo/HUB"
+"""What `weights` names when nothing lies here: DVC wants a file for every encoder."""
 
 
-class ImageEncoderParams(Section):
-    """An entry of section ``image_encoders``."""
-
-    source: Literal["timm"]
-    name: str = Field(description="the architecture, with its full tag when the weights come from a hub")
+class _EncoderParams(Section):
+    name: str
     weights: str = Field(
-        HUB, description=f"folder of local weights, tracked by DVC; {HUB} when they come from elsewhere"
-    )
-    revision: str | None = Field(None, description="commit of the hub's repository")
-
-
-class TextEncoderParams(Section):
-    """An entry of section ``text_encoders``."""
-
-    source: Literal["sentence-transformers"]
-    name: str = Field(description="hub name, or package:<name> for weights inside a Python package")
-    weights: str = Field(
-        HUB, description=f"folder of local weights, tracked by DVC; {HUB} when they come from elsewhere"
+        HUB, description=f"local weights or features, tracked by DVC; {HUB} when they come from elsewhere"
     )
     revision: str | None = Field(
-        None, description="commit of the hub's repository, or version of the package"
+        None, description="commit of the hub's repository, or version of the package that holds the weights"
     )
+    unit_length: bool = Field(False, description="divide every feature by its length")
+    training_features: str | None = Field(
+        None, description="features of the training set that somebody published, taken instead of encoding it"
+    )
+
+
+class ImageEncoderParams(_EncoderParams):
+    """An entry of section ``image_encoders``."""
+
+    source: Literal["timm", "open_clip", "precomputed"]
+
+
+class TextEncoderParams(_EncoderParams):
+    """An entry of section ``text_encoders``."""
+
+    source: Literal["sentence-transformers", "open_clip", "precomputed"]
 
 
 EncoderParams = ImageEncoderParams | TextEncoderParams
@@ -39,5 +43,9 @@ EncoderParams = ImageEncoderParams | TextEncoderParams
 class ExtractParams(Section):
     """Section ``extract``."""
 
-    batch: int = Field(256, ge=1, description="images or texts encoded at once")
-    chunk: int = Field(4096, ge=1, description="rows written at once: what memory holds")
+    batch: PositiveInt | Literal["auto"] = Field("auto", description="images or texts encoded at once")
+    chunk: int = Field(
+        4096, ge=1, description="rows written at once: what memory holds, and what a kill costs"
+    )
+    workers: int | Literal["auto"] = Field("auto", description="processes that open and transform pictures")
+    precision: Precision = Field("fp32", description="of the forward pass; auto is fp16 on a GPU")

@@ -3,7 +3,7 @@
 Letters: N images, M texts, D an encoder's width.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from hyma import features, prepared
 from hyma.connectors import ConnectorSpec
 from hyma.errors import HymaError
 from hyma.search.params import ConnectorParams
+from hyma.search.table import Streamed, Table, fits
 
 PairName = tuple[str, str]
 FEWEST = 6
@@ -28,9 +29,9 @@ class TrainingFeatures:
     Captions are what is drawn: caption m belongs to image ``image_of_text_M[m]``.
     """
 
-    images: dict[str, Tensor]
+    images: Mapping[str, Table]
     """Image encoder's slug → [N, D]."""
-    texts: dict[str, Tensor]
+    texts: Mapping[str, Table]
     """Text encoder's slug → [M, D]."""
     image_of_text_M: Tensor
     train: Tensor
@@ -80,15 +81,25 @@ def load(
 ) -> TrainingFeatures:
     """Load the features of the encoders named, check that they belong together, and split the images.
 
+    They are put on the device if they fit there, else they stay in their files and rows are streamed to it.
+
     Raises:
         HymaError: if a file is missing, holds NaN, or disagrees with the data set.
     """
     data = prepared.read(prepared_folder)
+    files = {
+        slug: features.open_aligned(
+            features_folder / slug / f"{prepared_folder.name}.arrow", rows["id"], data.meta.data_hash
+        )
+        for side, rows in ((images, data.images), (texts, data.texts))
+        for slug in side
+    }
+    resident = fits(sum(4 * len(file) * file.info.dim for file in files.values()), device)
 
-    def tensor(slug: str, ids: features.pa.ChunkedArray) -> Tensor:
-        path = features_folder / slug / f"{prepared_folder.name}.arrow"
-        feature_ND = features.open_aligned(path, ids, data.meta.data_hash).to_numpy()
-        return torch.from_numpy(np.array(feature_ND)).to(device)
+    def table(slug: str) -> Table:
+        if not resident:
+            return Streamed(files[slug].finite_chunks(), device)
+        return torch.from_numpy(np.array(files[slug].to_numpy())).to(device)
 
     if data.texts["image"].null_count:
         raise HymaError(
@@ -98,8 +109,8 @@ def load(
     image_of_text_M = data.texts["image"].to_numpy().astype(np.int64)
     train, held_out = (torch.from_numpy(rows) for rows in split(image_of_text_M, params.holdout, seed))
     return TrainingFeatures(
-        images={slug: tensor(slug, data.images["id"]) for slug in images},
-        texts={slug: tensor(slug, data.texts["id"]) for slug in texts},
+        images={slug: table(slug) for slug in images},
+        texts={slug: table(slug) for slug in texts},
         image_of_text_M=torch.from_numpy(image_of_text_M).to(device),
         train=train.to(device),
         held_out=held_out.to(device),

@@ -107,7 +107,9 @@ def train_pair(
         for key, weight in start.items()
     }
     history = train(
-        lambda rows, _: contrast([dict(weights)], [pair], rows, normalised, connector.logit_scale),
+        lambda rows, _, backward: contrast(
+            [dict(weights)], [pair], rows, normalised, connector.logit_scale, backward
+        ),
         list(weights.values()),
         [pair],
         1,

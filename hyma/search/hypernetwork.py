@@ -1,7 +1,7 @@
 """HYMA's search: one hypernetwork is trained on all pairs and predicts every connector."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -9,16 +9,23 @@ from torch import Tensor
 
 from hyma import flops
 from hyma.closed_form import Whitening, shared_space
-from hyma.connectors import ConnectorSpec
+from hyma.connectors import Connector, ConnectorSpec
 from hyma.errors import HymaError
-from hyma.hypernetwork import DenseHypernetwork, FactorisedHypernetwork, Hypernetwork, PairName, split_hidden
+from hyma.hypernetwork import (
+    DenseHypernetwork,
+    FactorisedHypernetwork,
+    Hypernetwork,
+    PairName,
+    equaliser,
+    split_hidden,
+)
 from hyma.search.data import TrainingFeatures
 from hyma.search.params import ConnectorParams, HymaParams
 from hyma.search.result import SearchResult
-from hyma.search.training import Normalised, contrast, train
+from hyma.search.table import Table, mapped
+from hyma.search.training import Backward, Normalised, Step, contrast, train
 
 LABEL = "HYMA"
-Losses = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 def search(
@@ -52,10 +59,11 @@ def search(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         build = _dense if params.decoder == "dense" else _factorised
-        network, losses = build(data, specs, params, connector.logit_scale, seed)
+        network, step_on = build(data, specs, params, connector.logit_scale, seed)
+    norms: list[Tensor] = []
     numbers = torch.tensor([features.pairs.index(pair) for pair in features.seen])
     history = train(
-        lambda rows, chosen: losses(rows, numbers[chosen]),
+        lambda rows, chosen, backward: step_on(rows, numbers[chosen], backward),
         list(network.parameters()),
         features.seen,
         params.bm,
@@ -63,9 +71,12 @@ def search(
         params,
         seed,
         LABEL,
+        observe=lambda: norms.append(network.gradient_norms()),
     )
     result = SearchResult(LABEL, {}, 0.0, steps=len(history.rows), history=history.columns())
     result.pair_accuracy = history.pair_accuracy
+    after = norms[round(len(norms) * params.warmup) :] or norms
+    result.gradients = gradient_statistics(torch.stack(after), [*features.images, *features.texts])
     with torch.no_grad():
         for row, pair in enumerate(features.pairs):
             (weights,) = network(torch.tensor([row]))
@@ -77,6 +88,27 @@ def search(
     result.seconds = time.perf_counter() - start
     result.flops = _flops(features, network, specs, params)
     return result
+
+
+def gradient_statistics(norm_SE: Tensor, encoders: Sequence[str]) -> dict[str, dict[str, float]]:
+    """How the gradient of each encoder's own parameters behaved over the steps in which it took part.
+
+    Args:
+        norm_SE: its length at each of S steps, for E encoders; 0 where it took no part.
+        encoders: their slugs.
+
+    Returns:
+        ``mean`` length, relative ``variance`` (the variance over the square of the mean) and ``peak`` (the largest
+        length over the median); for an encoder that never took part, nothing.
+    """
+    found = {}
+    for slug, norm_S in zip(encoders, norm_SE.double().cpu().T, strict=True):
+        taken = norm_S[norm_S > 0]
+        if len(taken):
+            variance, mean = torch.var_mean(taken, correction=0)
+            numbers = mean, variance / mean**2, taken.max() / taken.median()
+            found[slug] = dict(zip(("mean", "variance", "peak"), map(float, numbers), strict=True))
+    return found
 
 
 def _flops(
@@ -97,20 +129,47 @@ def _flops(
 
 def _dense(
     data: Normalised, specs: dict[PairName, ConnectorSpec], params: HymaParams, scale: float, seed: int
-) -> tuple[Hypernetwork, Losses]:
+) -> tuple[Hypernetwork, Step]:
     del seed
     pairs = list(specs)
     network = DenseHypernetwork(specs, params.code_dim, params.widths).to(data.features.train.device)
 
-    def losses(rows: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
-        return contrast(network(chosen), [pairs[number] for number in chosen.tolist()], rows, data, scale)
+    def step_on(rows: Tensor, chosen: Tensor, backward: Backward) -> tuple[Tensor, Tensor]:
+        predicted = network(chosen)
+        # The gradient stops at the connectors, group by group, and goes on through the hypernetwork once.
+        leaves = [_leaves(connector) for connector in predicted]
+        own = [pairs[number] for number in chosen.tolist()]
+        found = contrast(leaves, own, rows, data, scale, backward)
+        if params.balance:
+            _equalise(leaves)
+        torch.autograd.backward(_flat(predicted), [leaf.grad for leaf in _flat(leaves)])
+        return found
 
-    return network, losses
+    return network, step_on
+
+
+def _equalise(leaves: list[Connector]) -> None:
+    """Bring the gradients of the pairs' connectors to one length."""
+    grads = [
+        [weight.grad for weight in connector.values() if weight.grad is not None] for connector in leaves
+    ]
+    norms = [torch.cat([grad.flatten() for grad in of_pair]).norm() for of_pair in grads]
+    for of_pair, factor in zip(grads, equaliser(torch.stack(norms)), strict=True):
+        for grad in of_pair:
+            grad *= factor
+
+
+def _leaves(connector: Connector) -> Connector:
+    return {name: weight.detach().requires_grad_() for name, weight in connector.items()}
+
+
+def _flat(connectors: list[Connector]) -> list[Tensor]:
+    return [weight for connector in connectors for weight in connector.values()]
 
 
 def _factorised(
     data: Normalised, specs: dict[PairName, ConnectorSpec], params: HymaParams, scale: float, seed: int
-) -> tuple[Hypernetwork, Losses]:
+) -> tuple[Hypernetwork, Step]:
     """Whiten every encoder on a sample, find the shared space, and train from there, in components."""
     features = data.features
     image_rows, text_rows = features.sample(params.samples, seed)
@@ -130,16 +189,27 @@ def _factorised(
     )
     network = FactorisedHypernetwork(specs, image_white, text_white, start).to(features.train.device)
     # One-sided connectors take cosines with the image itself: its unit vector in the new basis, not centred.
+    centred = network.spec.shared is not None
     images = [
-        white(unit_ND) if network.spec.shared else unit_ND @ white.map_DR
+        _components(unit_ND, white, centred)
         for unit_ND, white in zip(data.image.values(), image_white, strict=True)
     ]
-    texts = [white(text_MD) for text_MD, white in zip(data.text.values(), text_white, strict=True)]
+    texts = [mapped(text_MD, white) for text_MD, white in zip(data.text.values(), text_white, strict=True)]
 
-    def losses(rows: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
-        image_rows = features.image_of_text_M[rows]
-        return network.contrast(
-            [image_NR[image_rows] for image_NR in images], [text_MR[rows] for text_MR in texts], chosen, scale
+    def step_on(rows: Tensor, chosen: Tensor, backward: Backward) -> tuple[Tensor, Tensor]:
+        image_rows, (image_P, text_P) = features.image_of_text_M[rows], network.places(chosen)
+        losses, accuracies = network.contrast(
+            {number: images[number][image_rows] for number in set(image_P)},
+            {number: texts[number][rows] for number in set(text_P)},
+            chosen,
+            scale,
+            params.balance,
         )
+        backward(losses.mean())
+        return losses.detach(), accuracies
 
-    return network, losses
+    return network, step_on
+
+
+def _components(unit_ND: Table, white: Whitening, centred: bool) -> Table:
+    return mapped(unit_ND, white if centred else lambda unit_BD: unit_BD @ white.map_DR)

@@ -2,7 +2,7 @@
 
 from pydantic import Field, model_validator
 
-from hyma.kinds import ConnectorKind, DecoderKind, NormaliseKind
+from hyma.kinds import ConnectorKind, DecoderKind, NormaliseKind, Precision
 from hyma.params import Section
 
 
@@ -28,6 +28,7 @@ class TrainingParams(Section):
     weight_decay: float = Field(0.0, allow_inf_nan=False, ge=0)
     warmup: float = Field(0.1, ge=0, le=1, description="share of the steps in which the rate rises")
     clip: float = Field(1.0, allow_inf_nan=False, gt=0, description="largest gradient norm")
+    precision: Precision = Field("fp32", description="of connectors and hypernetwork; the loss is in fp32")
 
 
 class GridParams(TrainingParams):
@@ -39,6 +40,10 @@ class HymaParams(TrainingParams):
 
     decoder: DecoderKind = "factorised"
     bm: int = Field(1, ge=1, description="pairs a step")
+    balance: bool = Field(
+        False,
+        description="bring every pair's gradient to one length, so that no unruly encoder drowns the others",
+    )
     samples: int = Field(4000, ge=2, description="factorised: captions that the closed form starts from")
     components: int = Field(256, ge=1, description="factorised: components kept of every encoder's features")
     shrinkage: float = Field(

@@ -38,6 +38,8 @@ class SearchResult:
     """Per step: ``step``, ``loss``, ``accuracy``, ``grad_norm``, ``lr``."""
     pair_accuracy: list[tuple[int, str, float]] = field(default_factory=list)
     """(step, pair, accuracy in the batch) for every pair of every step."""
+    gradients: dict[str, dict[str, float]] = field(default_factory=dict)
+    """Encoder → how its gradient behaved: see `hyma.search.hypernetwork.gradient_statistics`."""
 
 
 def save(result: SearchResult, folder: Path, name: str = "result") -> None:

@@ -1,7 +1,7 @@
 """The training loop that grid search and the hypernetwork share.
 
 Grid search is the case of one pair whose connector is itself the parameter; the hypernetwork predicts the
-connectors of ``bm`` pairs a step. Letters: B samples of a batch, D a width.
+connectors of ``bm`` pairs a step. Letters: B samples of a batch, D a width, P pairs of equal shape.
 """
 
 import math
@@ -16,11 +16,22 @@ from tqdm import tqdm
 
 from hyma.connectors import Connector, ConnectorSpec, Stitch, forward
 from hyma.errors import HymaError
+from hyma.kinds import NormaliseKind
 from hyma.losses import info_nce
 from hyma.metrics import TIE
 from hyma.normalise import Normaliser
+from hyma.precision import autocast, resolve
 from hyma.search.data import PairName, TrainingFeatures
 from hyma.search.params import ConnectorParams, TrainingParams
+from hyma.search.table import Table, mapped
+
+PART = 8192
+"""Rows of a streamed table that are looked at together."""
+Backward = Callable[[Tensor], None]
+"""Adds the gradient of a scalar loss to the parameters."""
+Step = Callable[[Tensor, Tensor, Backward], tuple[Tensor, Tensor]]
+"""Captions [B], numbers of pairs [bm] and what to call with their mean loss, at once or in parts that add up to
+it → losses and accuracies of these pairs, [bm] each."""
 
 
 @dataclass
@@ -66,19 +77,17 @@ class Normalised:
         self.features = features
         used = features.image_of_text_M[features.train].unique()
         self.image_normaliser = {
-            slug: Normaliser.fit(params.normalise, feature_ND[used])
-            for slug, feature_ND in features.images.items()
+            slug: _fit(params.normalise, table, used) for slug, table in features.images.items()
         }
         self.text_normaliser = {
-            slug: Normaliser.fit(params.normalise, feature_MD[features.train])
-            for slug, feature_MD in features.texts.items()
+            slug: _fit(params.normalise, table, features.train) for slug, table in features.texts.items()
         }
         self.image = {
-            slug: functional.normalize(self.image_normaliser[slug](feature_ND), dim=-1)
-            for slug, feature_ND in features.images.items()
+            slug: mapped(mapped(table, self.image_normaliser[slug]), unit_length)
+            for slug, table in features.images.items()
         }
         self.text = {
-            slug: self.text_normaliser[slug](feature_MD) for slug, feature_MD in features.texts.items()
+            slug: mapped(table, self.text_normaliser[slug]) for slug, table in features.texts.items()
         }
 
     def stitch(
@@ -110,8 +119,21 @@ class Normalised:
     @torch.no_grad()
     def held_out_loss(self, pair: PairName, connector: Connector, scale: float) -> float:
         """Return the loss of the held-out images and captions, all in one batch."""
-        losses, _ = contrast([connector], [pair], self.features.held_out, self, scale)
-        return losses.item()
+        rows = self.features.held_out
+        image_BD, text_BD = self.image[pair[0]][self.features.image_of_text_M[rows]], self.text[pair[1]][rows]
+        return info_nce(forward(connector, text_BD), image_BD, scale)[0].item()
+
+
+def unit_length(feature_ND: Tensor) -> Tensor:
+    """Features divided by their lengths."""
+    return functional.normalize(feature_ND, dim=-1)
+
+
+def _fit(kind: NormaliseKind, table: Table, rows: Tensor) -> Normaliser:
+    """A normaliser of these rows; a streamed table's are never held together."""
+    if isinstance(table, Tensor):
+        return Normaliser.fit(kind, table[rows])
+    return Normaliser.fit_parts(kind, (table[part] for part in rows.split(PART)))
 
 
 def recall(text_BD: Tensor, image_BD: Tensor, k: int = 5) -> float:
@@ -127,7 +149,7 @@ def recall(text_BD: Tensor, image_BD: Tensor, k: int = 5) -> float:
 
 
 def train(
-    losses: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
+    step_on: Step,
     parameters: Sequence[torch.nn.Parameter],
     pairs: Sequence[PairName],
     bm: int,
@@ -137,11 +159,12 @@ def train(
     label: str,
     watch: Callable[[], float] | None = None,
     steps: int | None = None,
+    observe: Callable[[], None] | None = None,
 ) -> History:
     """Train `parameters` by the mean loss of `bm` pairs a step.
 
     Args:
-        losses: captions [B] and numbers of pairs [bm] → losses and accuracies of these pairs, [bm] each.
+        step_on: computes the losses of a step's captions and pairs, and back-propagates their mean.
         parameters: what is trained.
         pairs: the pairs that the numbers stand for.
         bm: pairs a step.
@@ -151,6 +174,7 @@ def train(
         label: shown at the progress bar.
         watch: a loss on held-out data, taken at the end of every epoch.
         steps: how many, instead of ``params.epochs``.
+        observe: called at every step while the gradients stand in the parameters, not yet clipped.
 
     Raises:
         HymaError: if the loss becomes NaN or infinite.
@@ -164,16 +188,31 @@ def train(
         parameters, lr=params.lr, betas=(0.9, params.beta2), weight_decay=params.weight_decay, fused=True
     )
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, warmup_cosine(len(batches), params.warmup))
+    dtype = resolve(params.precision, rows.device)
+    scaler = torch.amp.GradScaler(rows.device.type, enabled=dtype == torch.float16)
     history = History()
+
+    def backward(loss: Tensor) -> None:
+        with torch.autocast(rows.device.type, enabled=False):
+            scaler.scale(loss).backward()
+
     for step, batch in enumerate(tqdm(batches, desc=label, unit="step", disable=None), start=1):
         chosen = next(numbers)
-        each, accuracies = losses(rows[batch.to(rows.device)], chosen)
         optimizer.zero_grad(set_to_none=True)
-        each.mean().backward()
+        with autocast(rows.device, dtype):
+            each, accuracies = step_on(rows[batch.to(rows.device, non_blocking=True)], chosen, backward)
+        scaler.unscale_(optimizer)
+        if observe is not None:
+            observe()
         norm = torch.nn.utils.clip_grad_norm_(parameters, params.clip)
+        if (
+            scaler.is_enabled()
+        ):  # what overflows in fp16 is no failure: the step is skipped, the next one scaled less
+            norm = norm.nan_to_num(0, 0, 0)
         history.add(step, each, accuracies, norm, float(schedule.get_last_lr()[0]), label)
         history.add_pairs(step, [pairs[int(number)] for number in chosen], accuracies)
-        optimizer.step()
+        scaler.step(optimizer)
+        scaler.update()
         schedule.step()
         if watch is not None and step % epoch == 0:
             history.held_out_loss.append(watch())
@@ -181,18 +220,60 @@ def train(
 
 
 def contrast(
-    connectors: Sequence[Connector], pairs: Sequence[PairName], rows: Tensor, data: Normalised, scale: float
+    connectors: Sequence[Connector],
+    pairs: Sequence[PairName],
+    rows: Tensor,
+    data: Normalised,
+    scale: float,
+    backward: Backward,
 ) -> tuple[Tensor, Tensor]:
-    """Return each pair's loss and accuracy on the captions `rows`; an encoder's features are read once."""
+    """Compute each pair's loss and accuracy on the captions `rows`, and back-propagate the mean loss.
+
+    An encoder's features are read once, however many pairs use it. Pairs whose connectors have equal shapes go
+    together, and each such group is back-propagated before the next is computed: memory holds one at a time.
+
+    Args:
+        connectors: of the pairs; groups are back-propagated into them one after the other, so they must not
+            share a graph.
+        pairs: which encoders each is for.
+        rows: captions.
+        data: the features.
+        scale: what cosines are multiplied by.
+        backward: called with each group's share of the mean.
+
+    Returns:
+        Losses and accuracies, one a pair, detached.
+    """
     image_rows = data.features.image_of_text_M[rows]
     image = {slug: data.image[slug][image_rows] for slug in dict.fromkeys(pair[0] for pair in pairs)}
     text = {slug: data.text[slug][rows] for slug in dict.fromkeys(pair[1] for pair in pairs)}
-    results = [
-        info_nce(forward(connector, text[pair[1]]), image[pair[0]], scale)
-        for connector, pair in zip(connectors, pairs, strict=True)
-    ]
-    losses, accuracies = zip(*results, strict=True)
-    return torch.stack(losses), torch.stack(accuracies)
+    losses, accuracies = torch.empty(2, len(pairs), device=rows.device)
+    for group in _of_equal_shape(connectors):
+        own = [pairs[number] for number in group]
+        text_PBD = forward(
+            _stacked([connectors[number] for number in group]), _stack([text[t] for _, t in own])
+        )
+        loss_P, accuracies[group] = info_nce(text_PBD, _stack([image[i] for i, _ in own]), scale)
+        backward(loss_P.sum() / len(pairs))
+        losses[group] = loss_P.detach()
+    return losses, accuracies
+
+
+def _of_equal_shape(connectors: Sequence[Connector]) -> list[list[int]]:
+    """Numbers of the connectors, those of equal shapes together."""
+    groups: dict[tuple[torch.Size, ...], list[int]] = {}
+    for number, connector in enumerate(connectors):
+        groups.setdefault(tuple(weight.shape for weight in connector.values()), []).append(number)
+    return list(groups.values())
+
+
+def _stacked(connectors: Sequence[Connector]) -> Connector:
+    return {name: _stack([connector[name] for connector in connectors]) for name in connectors[0]}
+
+
+def _stack(tensors: Sequence[Tensor]) -> Tensor:
+    """A leading dimension of pairs; one pair alone goes without."""
+    return tensors[0] if len(tensors) == 1 else torch.stack(list(tensors))
 
 
 def sample_batches(count: int, batch: int, epochs: int, generator: torch.Generator) -> Iterator[Tensor]:
