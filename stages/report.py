@@ -38,6 +38,7 @@ def measured() -> Inputs:
         data={name: read_json(Path(f"data/prepared/{place}/meta.json")) for name, place in sets.items()},
         steps=columns(METRICS / "hyma_steps.csv"),
         grid={pair: read_json(Path(f"models/grid/{pair}.json")) for pair in pairs},
+        gradients=read_json(Path("models/hyma/result.json"))["gradients"],
         environment={
             **environment.versions(),
             "machine": environment.machine(),

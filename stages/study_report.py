@@ -4,6 +4,7 @@ from pathlib import Path
 
 from hyma import params
 from hyma.files import atomic, read_json, write_json, write_text
+from hyma.report import stability
 from hyma.report import studies as pages
 from hyma.report import study_pictures as pictures
 from hyma.studies.seeds import summarise
@@ -17,14 +18,16 @@ def main() -> None:
     runs = [read_json(STUDIES / f"seeds/{seed}.json") for seed in params.read("studies.seeds", list[int])]
     summary = summarise(runs, "grid")
     write_json(Path("metrics/studies.json"), summary)
-    found = {name: read_json(STUDIES / f"{name}.json") for name in ("unseen", "bm", "budget")}
+    found = {name: read_json(STUDIES / f"{name}.json") for name in ("unseen", "bm", "budget", "stability")}
     with atomic(REPORTS / "studies") as folder:
         pictures.seeds(folder / "seeds.png", summary)
         pictures.pairs_a_step(folder / "bm.png", found["bm"])
+        stability.draw(folder / "stability.png", found["stability"])
     write_text(REPORTS / "seeds.md", pages.seeds_page(summary))
     write_text(REPORTS / "unseen.md", pages.unseen_page(found["unseen"]))
     write_text(REPORTS / "bm.md", pages.bm_page(found["bm"]))
     write_text(REPORTS / "budget.md", pages.budget_page(found["budget"]))
+    write_text(REPORTS / "stability.md", stability.page(found["stability"]))
 
 
 if __name__ == "__main__":

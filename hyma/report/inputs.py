@@ -23,6 +23,8 @@ class Inputs:
     """The main method's history: ``step``, ``loss``, ``accuracy``, ``grad_norm``."""
     grid: Mapping[str, Json]
     """Pair → the oracle's record of its training."""
+    gradients: Mapping[str, Json]
+    """Encoder → how its gradient behaved while the main method trained."""
     environment: Mapping[str, str]
     """Lines of the reproducibility block."""
 

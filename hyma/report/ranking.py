@@ -8,7 +8,7 @@ from hyma.ranking import MAIN
 from hyma.report.benchmarks import benchmarks, protocols
 from hyma.report.inputs import Inputs, label, of_two, picked
 from hyma.report.markdown import cheaper, decimal, flops, pair, points, seconds, sentence, table, times
-from hyma.report.training import convergence
+from hyma.report.training import convergence, unruly
 
 Json = dict[str, Any]
 
@@ -41,6 +41,7 @@ def page(inputs: Inputs) -> str:
         "Loss, accuracy within the batch and gradient norm of the hypernetwork, step by step; thin lines are the "
         f"losses of {oracle}'s pairs.",
         convergence(inputs.grid, oracle),
+        unruly(inputs.gradients, label(inputs.ranking, MAIN)),
         "![Training curves](figures/training.png)",
         left_out(inputs.data),
         "## To reproduce this",
@@ -211,7 +212,8 @@ def cost(ranking: Json) -> str:
         ],
     ]
     return table(["", *(label(ranking, method) for method in spent)], rows) + (
-        "\n\nFLOPs of forward passes are fvcore's count; the others are closed forms. Seconds are taken around the "
+        "\n\nFLOPs of connectors' forward passes are fvcore's count; all others are closed forms, held against "
+        "PyTorch's own counter in the tests. Seconds are taken around the "
         "search alone, features in memory, on one machine in one run."
     )
 

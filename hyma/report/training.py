@@ -53,3 +53,27 @@ def _verdict(loss: list[float], oracle: str) -> str:
             "zero: a longer schedule might still find a little more.)"
         )
     return f"{last}is still falling, and {oracle} is not trained to convergence; raise its epochs."
+
+
+def unruly(gradients: Mapping[str, Json], method: str) -> str:
+    """How each encoder's gradient behaved while the hypernetwork trained, the most variable first.
+
+    Args:
+        gradients: encoder → ``mean``, ``variance``, ``peak``.
+        method: the hypernetwork's name for people.
+    """
+    if not gradients:
+        return ""
+    ranked = sorted(gradients.items(), key=lambda entry: -entry[1]["variance"])
+    rows = [
+        [slug, f"{own['mean']:.2g}", decimal(own["variance"]), f"{own['peak']:.1f}"] for slug, own in ranked
+    ]
+    return (
+        f"Gradients of {method} at each encoder's own parameters, after the warm-up: an encoder whose variance or peak "
+        "stands far out from the others' is unruly, and may cost them some of their score; `connector.normalise: "
+        "standardise` and `hyma.balance: true` are the remedies.\n\n"
+        + table(
+            ["encoder", "mean length", "variance ÷ mean²", "largest ÷ median"],
+            rows,
+        )
+    )

@@ -1,6 +1,7 @@
 """Judging connectors in memory: all benchmarks are loaded once, then every method's pairs are scored on them."""
 
-from collections.abc import Mapping, Sequence
+import copy
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,12 @@ class Judge:
                 slug: open_aligned(FEATURES / slug / f"{name}.arrow", ids, data.meta.data_hash).to_numpy()
                 for slug, ids in rows.items()
             }
+
+    def changed(self, slug: str, change: Callable[[np.ndarray], np.ndarray]) -> "Judge":
+        """The same benchmarks with one encoder's features [N, D] changed."""
+        other = copy.copy(self)
+        other.features = {name: of | {slug: change(of[slug])} for name, of in self.features.items()}
+        return other
 
     def items(self, stitches: Mapping[str, Stitch]) -> dict[str, np.ndarray]:
         """Return each benchmark's item scores [P, I], pairs in the order of `stitches`."""

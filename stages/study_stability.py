@@ -1,0 +1,27 @@
+"""One unruly encoder among tame ones: python -m stages.study_stability. Writes metrics/studies/stability.json."""
+
+from pathlib import Path
+
+from hyma import params
+from hyma.files import write_json
+from hyma.search.params import ConnectorParams, HymaParams
+from hyma.studies.stability import study
+from stages._features import training_features
+from stages._run import run
+from stages._study import judge
+
+
+def main() -> None:
+    """Run HYMA with one encoder wild, under every remedy."""
+    found = study(
+        training_features(),
+        params.read("hyma", HymaParams),
+        params.read("connector", ConnectorParams),
+        params.read("seed", int),
+        judge(),
+    )
+    write_json(Path("metrics/studies/stability.json"), found)
+
+
+if __name__ == "__main__":
+    run(main)
