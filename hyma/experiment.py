@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints, model_validator
 
-from hyma.encoders.params import ExtractParams, ImageEncoderParams, TextEncoderParams
+from hyma.encoders.params import PUBLISHED, ExtractParams, ImageEncoderParams, TextEncoderParams
 from hyma.evaluate_params import EvaluateParams
 from hyma.kinds import DeviceName
 from hyma.params import Section
@@ -48,6 +48,7 @@ class Experiment(Section):
             raise ValueError(
                 f"zoo.text.{name}: zoo.image has this name too, and both write zoo/{name}; rename one"
             )
+        self._published_features_fit()
         pairs = len(self.image_encoders) * len(self.text_encoders)
         if self.hyma.bm > pairs:
             raise ValueError(
@@ -55,3 +56,13 @@ class Experiment(Section):
                 f"set it to {pairs} or less"
             )
         return self
+
+    def _published_features_fit(self) -> None:
+        for side in ("image_encoders", "text_encoders"):
+            for slug, encoder in getattr(self, side).items():
+                known = (encoder.training_features or "").startswith(f"{PUBLISHED}/")
+                if known and not encoder.unit_length:
+                    raise ValueError(
+                        f"{side}.{slug}.unit_length: the published features are of unit length; set it to true, so "
+                        "that those of the benchmarks are too"
+                    )

@@ -54,9 +54,13 @@ class Features:
         if KEY not in metadata:
             raise HymaError(f"{path}: not a feature file; run `dvc repro` again")
         content = json.loads(metadata[KEY])
-        content.pop("fingerprint")
+        fingerprint = content.pop("fingerprint")
         self.info = FeatureInfo(**content)
         self.path = path
+        if fingerprint != self.info.fingerprint:
+            raise HymaError(
+                f"{path}: fingerprint: not that of its encoder and data set; delete the file and run `dvc repro`"
+            )
         self._check_width()
 
     def _check_width(self) -> None:

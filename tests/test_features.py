@@ -121,7 +121,8 @@ def test_producer_fails_midway(path: Path, there: bool) -> None:
 
 def test_metadata_disagrees_with_the_column(path: Path) -> None:
     path.parent.mkdir()
-    content = {"encoder": "e", "data_hash": "d", "dim": 4, "flops_per_row": 0, "fingerprint": ""}
+    content = {"encoder": "e", "data_hash": "d", "dim": 4, "flops_per_row": 0}
+    content["fingerprint"] = FeatureInfo(**content).fingerprint
     schema = pa.schema(
         {"id": pa.string(), "feature": pa.list_(pa.float32(), 3)}, metadata={b"hyma": json.dumps(content)}
     )
@@ -182,3 +183,14 @@ def test_fingerprint(path: Path) -> None:
     write(path, INFO, chunks(1))
     stored = json.loads(Features(path).table.schema.metadata[features.KEY])
     assert stored["fingerprint"] == INFO.fingerprint
+
+
+def test_metadata_that_was_altered(path: Path) -> None:
+    write(path, INFO, chunks(2))
+    table = pa.ipc.open_file(str(path)).read_all()
+    content = json.loads(table.schema.metadata[b"hyma"]) | {"encoder": "another"}
+    changed = table.replace_schema_metadata({"hyma": json.dumps(content)})
+    with pa.ipc.new_file(str(path), changed.schema) as writer:
+        writer.write_table(changed)
+    with refused(rf"{re.escape(str(path))}: fingerprint: not that of its encoder and data set"):
+        Features(path)

@@ -31,8 +31,8 @@ def raw(tmp_path: Path) -> Path:
     return tmp_path / "raw"
 
 
-def run(raw: Path, name: Any, **options: Any) -> Prepared:
-    prepare(DataSource(format=name, path=str(raw), **options), raw.parent / "out", "benchmarks.x")
+def run(raw: Path, name: Any, key: str = "benchmarks.x", **options: Any) -> Prepared:
+    prepare(DataSource(format=name, path=str(raw), **options), raw.parent / "out", key)
     return prepared.read(raw.parent / "out")
 
 
@@ -127,7 +127,7 @@ def test_llava_takes_the_first_answer(raw: Path, file: str) -> None:
     names = ["00453/b.jpg", "00001/a.jpg"]
     dump(raw / file, [talk(names[0], " A red, big bus.\n"), talk(names[1], "Two cats")])
     draw(*(raw / name for name in names))
-    found = run(raw, "llava")
+    found = run(raw, "llava", "training.x")
     assert rows(found.images, "id", "label") == [(names[0], None), (names[1], None)]
     assert paths(found, raw) == names
     texts = [("A red, big bus.", 0, None, 0, "both"), ("Two cats", 1, None, 0, "both")]

@@ -10,7 +10,7 @@ from PIL import Image
 
 from hyma.errors import HymaError
 from hyma.prepared import Prepared
-from hyma.readers.common import classification, field
+from hyma.readers.common import classification, field, first_of
 from hyma.readers.params import DataSource
 
 _ALLOWED = {
@@ -34,7 +34,7 @@ class _PlainUnpickler(pickle.Unpickler):
 def read(root: Path, source: DataSource) -> Prepared:
     """Read ``cifar-100-python/test`` and ``meta``; names get spaces for underscores."""
     folder = root / "cifar-100-python"
-    test, meta = _unpickle(folder / "test"), _unpickle(folder / "meta")
+    test, meta = (_unpickle(first_of(root, f"cifar-100-python/{name}")) for name in ("test", "meta"))
     names = field(meta, b"fine_label_names", folder / "meta", "top level")
     classes = [name.decode().replace("_", " ") for name in names]
     data = np.asarray(field(test, b"data", folder / "test", "top level"))
@@ -56,8 +56,6 @@ def read(root: Path, source: DataSource) -> Prepared:
 def _unpickle(file: Path) -> Any:
     try:
         return _PlainUnpickler(io.BytesIO(file.read_bytes()), encoding="bytes").load()
-    except FileNotFoundError:
-        raise HymaError(f"{file}: file not found; unpack cifar-100-python.tar.gz there") from None
     except Exception as error:
         raise HymaError(
             f"{file}: not one of CIFAR-100's pickles ({error}); unpack the archive again"

@@ -3,9 +3,8 @@
 from collections import defaultdict
 from pathlib import Path
 
-from hyma.errors import HymaError
 from hyma.prepared import Prepared
-from hyma.readers.common import Row, captions, field, image_row, records
+from hyma.readers.common import Row, captions, field, image_row, records, wrong_layout
 from hyma.readers.params import DataSource
 
 CAPTIONS = 5
@@ -20,9 +19,7 @@ def read(root: Path, source: DataSource) -> Prepared:
     """
     karpathy, val2017 = root / "dataset_coco.json", root / "annotations/captions_val2017.json"
     if not karpathy.is_file() and not val2017.is_file():
-        raise HymaError(
-            f"{root}: expected dataset_coco.json or annotations/captions_val2017.json, found neither"
-        )
+        raise wrong_layout(root, "dataset_coco.json or annotations/captions_val2017.json")
     images: list[Row] = []
     texts: list[Row] = []
     if karpathy.is_file():

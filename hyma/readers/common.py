@@ -1,4 +1,4 @@
-"""What several formats share: looking into json, prompts of classes, questions with a closed answer list."""
+"""What several formats share: the layout of folders, looking into json, prompts, captions, closed answer lists."""
 
 import json
 from collections import Counter
@@ -15,6 +15,29 @@ from hyma.readers.params import DataSource
 from hyma.vqa_text import normalise
 
 Row = dict[str, Any]
+SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
+"""Endings of the files that are pictures where a whole folder is read."""
+
+
+def first_of(root: Path, *names: str) -> Path:
+    """Return the first of `names` that is a file in `root`.
+
+    Raises:
+        HymaError: naming the files expected and what is there instead.
+    """
+    for name in names:
+        if (root / name).is_file():
+            return root / name
+    raise wrong_layout(root, " or ".join(names))
+
+
+def wrong_layout(root: Path, expected: str) -> HymaError:
+    """The error of a folder that does not hold what its format asks for, with the first that it does hold."""
+    there = sorted(path for path in root.iterdir() if not path.name.startswith("."))
+    found = f"{there[0].name}{'/' if there[0].is_dir() else ''}" if there else "nothing"
+    return HymaError(
+        f"{root}: expected {expected}, found {found}; correct the path or unpack the data set there"
+    )
 
 
 def field(record: Any, key: str | bytes, file: Path, place: str) -> Any:
@@ -76,6 +99,38 @@ def captions(images: list[Row], texts: list[Row], source: DataSource, task: prep
     """Assemble captioned images: training pairs or a retrieval benchmark."""
     tables = prepared.table(images, IMAGES), prepared.table(texts, TEXTS)
     return Prepared(Meta(task, source.format), *tables, QUESTIONS.empty_table())
+
+
+def caption_rows(given: Any, image: int, name: str, first: int, file: Path, place: str) -> list[Row]:
+    """The texts of one or several captions of an image; none at all is one empty caption.
+
+    Args:
+        given: a string, a list of strings, or None.
+        image: the image's row.
+        name: the image's id.
+        first: how many captions the image has already.
+        file: where the captions stand, for errors.
+        place: where in it.
+
+    Raises:
+        HymaError: if `given` is anything else.
+    """
+    sentences = given if isinstance(given, list) and given else [given]
+    for sentence in sentences:
+        if not isinstance(sentence, str | None):
+            raise HymaError(
+                f"{file}: {place}: caption: should be text or a list of texts, it is {str(given)[:60]!r}"
+            )
+    return [
+        {
+            "id": f"{name}#{pool}",
+            "text": (sentence or "").strip(),
+            "image": image,
+            "pool": pool,
+            "protocol": "both",
+        }
+        for pool, sentence in enumerate(sentences, start=first)
+    ]
 
 
 def answer_text(answer: Any) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hyma.errors import HymaError
 from hyma.prepared import Prepared
-from hyma.readers.common import Row, captions, image_row
+from hyma.readers.common import Row, captions, first_of, image_row
 from hyma.readers.params import DataSource
 
 FOLDERS = ("Images", "Flicker8k_Dataset", "Flickr8k_Dataset")
@@ -39,25 +39,23 @@ def read(root: Path, source: DataSource) -> Prepared:
 
 
 def _captions(root: Path) -> dict[str, list[str]]:
-    table, tokens = root / "captions.txt", root / "Flickr8k.token.txt"
+    file = first_of(root, "captions.txt", "Flickr8k.token.txt")
     by_image = defaultdict(list)
-    if table.is_file():
-        with table.open(encoding="utf-8", newline="") as stream:
+    if file.name == "captions.txt":
+        with file.open(encoding="utf-8", newline="") as stream:
             rows = csv.reader(stream)
             next(rows, None)  # the header: image,caption
             for number, row in enumerate(rows, start=2):
                 if len(row) < 2:
                     raise HymaError(
-                        f"{table}: line {number}: expected image,caption; is this the original file?"
+                        f"{file}: line {number}: expected image,caption; is this the original file?"
                     )
                 # A caption with commas that nobody quoted comes apart: join it again.
                 by_image[row[0]].append(",".join(row[1:]).strip())
-    elif tokens.is_file():
-        for number, line in enumerate(tokens.read_text(encoding="utf-8").splitlines(), start=1):
+    else:
+        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
             name, tab, caption = line.partition("\t")
             if not tab or "#" not in name:
-                raise HymaError(f"{tokens}: line {number}: expected name.jpg#0<TAB>caption")
+                raise HymaError(f"{file}: line {number}: expected name.jpg#0<TAB>caption")
             by_image[name.rpartition("#")[0]].append(caption.strip())
-    else:
-        raise HymaError(f"{root}: expected captions.txt or Flickr8k.token.txt, found neither")
     return by_image

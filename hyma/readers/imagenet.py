@@ -5,10 +5,8 @@ from pathlib import Path
 from hyma.errors import HymaError
 from hyma.files import read_json
 from hyma.prepared import Prepared
-from hyma.readers.common import classification, data_file, image_row
+from hyma.readers.common import SUFFIXES, classification, data_file, image_row, wrong_layout
 from hyma.readers.params import DataSource
-
-SUFFIXES = {".jpeg", ".jpg", ".png"}
 
 
 def read(root: Path, source: DataSource) -> Prepared:
@@ -16,8 +14,7 @@ def read(root: Path, source: DataSource) -> Prepared:
     val = root / "val"
     wnids = sorted(folder.name for folder in val.iterdir() if folder.is_dir()) if val.is_dir() else []
     if not wnids:
-        found = next(root.iterdir(), None)
-        raise HymaError(f"{root}: expected val/<wnid>/*.JPEG, found {found.name if found else 'nothing'}")
+        raise wrong_layout(root, "val/<wnid>/*.JPEG")
     own = root / "classnames.json"
     names = read_json(own) if own.is_file() else data_file("imagenet_classes.json")
     nameless = next((wnid for wnid in wnids if wnid not in names), None)

@@ -1,24 +1,22 @@
 """Checking images: every one is decoded once, so that a broken one is known before any encoder runs."""
 
 import hashlib
-import io
-import os
-import warnings
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from PIL import Image
 from tqdm import tqdm
 
+from hyma import pictures
 from hyma.files import sha256
 from hyma.prepared import Skipped
 
 SEVERAL = 256
 """Images a worker takes at once."""
+AHEAD = 16
+"""How many times as many are handed out before the first are waited for."""
 
 
 @dataclass
@@ -32,20 +30,27 @@ class Checked:
 
 
 def check(table: pa.Table) -> Checked:
-    """Decode every image of an ``images`` table on all cores."""
+    """Decode every image of an ``images`` table on all cores, as extraction will."""
     digests: list[str] = []
     broken = []
     with (
-        ProcessPoolExecutor(os.cpu_count()) as pool,
+        ProcessPoolExecutor(pictures.cores()) as pool,
         tqdm(total=len(table), desc="checking images", unit="image", disable=None) as bar,
     ):
-        for results in pool.map(_check_some, _slices(table)):
+        for results in _results(pool, table):
             for digest, file, reason in results:
                 if reason:
                     broken.append((len(digests), Skipped(file, reason)))
                 digests.append(digest)
             bar.update(len(results))
     return Checked(sha256(*digests), broken)
+
+
+def _results(pool: ProcessPoolExecutor, table: pa.Table) -> Iterator[list[tuple[str, str, str]]]:
+    """Yield what `_check_some` says of slice after slice; few are in memory at a time."""
+    window = SEVERAL * AHEAD * pictures.cores()
+    for start in range(0, len(table), window):
+        yield from pool.map(_check_some, _slices(table.slice(start, window)))
 
 
 def _slices(table: pa.Table) -> Iterator[list[dict[str, Any]]]:
@@ -59,17 +64,11 @@ def _check_some(rows: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
 
 
 def _check_one(name: str, image: dict[str, Any]) -> tuple[str, str, str]:
-    file = image["path"] or name
+    file, digest = image["path"] or name, "missing"
     try:
-        data = image["bytes"] or Path(image["path"]).read_bytes()
-    except OSError as error:
-        return "missing", file, f"cannot be opened ({error.strerror})"
-    digest = hashlib.sha256(data).hexdigest()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data)) as picture:
-                picture.convert("RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        return digest, file, f"unreadable image ({' '.join(str(error).split()) or type(error).__name__})"
+        data = pictures.content(image)
+        digest = hashlib.sha256(data).hexdigest()
+        pictures.decode(data)
+    except pictures.UnreadableError as error:
+        return digest, file, str(error)
     return digest, file, ""

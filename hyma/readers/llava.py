@@ -4,15 +4,18 @@ from pathlib import Path
 
 from hyma.errors import HymaError
 from hyma.prepared import Prepared
-from hyma.readers.common import captions, field, image_row, records
+from hyma.readers.common import captions, field, first_of, image_row, records
 from hyma.readers.params import DataSource
 
 NAMES = ("blip_laion_cc_sbu_558k.json", "chat.json")
 
 
 def read(root: Path, source: DataSource) -> Prepared:
-    """Read ``blip_laion_cc_sbu_558k.json`` (or the older ``chat.json``) and the images that it names."""
-    file = next((root / name for name in NAMES if (root / name).is_file()), root / NAMES[0])
+    """Read ``blip_laion_cc_sbu_558k.json`` (or the older ``chat.json``) and the images that it names.
+
+    They lie beside it, or in ``images/``, where many unpack ``images.zip``.
+    """
+    file = first_of(root, *NAMES)
     images, texts = [], []
     for number, record in enumerate(records(file)):
         place = f"record {number}"
@@ -21,7 +24,8 @@ def read(root: Path, source: DataSource) -> Prepared:
         answer = next((turn for turn in turns if turn.get("from") == "gpt"), None)
         if answer is None:
             raise HymaError(f"{file}: {place}: no turn from 'gpt'; is this the original file?")
-        images.append(image_row(name, root / name))
+        inside = (root / "images").is_dir() and not name.startswith("images/")
+        images.append(image_row(name, root / "images" / name if inside else root / name))
         caption = str(field(answer, "value", file, place)).strip()
         texts.append(
             {"id": f"{number}/{name}", "text": caption, "image": number, "pool": 0, "protocol": "both"}

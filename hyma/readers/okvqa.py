@@ -6,14 +6,14 @@ from typing import Any
 
 from hyma.errors import HymaError
 from hyma.prepared import Prepared
-from hyma.readers.common import Row, answer_text, field, image_row, records, vqa
+from hyma.readers.common import Row, answer_text, field, first_of, image_row, records, vqa
 from hyma.readers.params import DataSource
 
 
 def read(root: Path, source: DataSource) -> Prepared:
     """Read the val questions, and the closed answer list from the training annotations."""
+    file = first_of(root, "OpenEnded_mscoco_val2014_questions.json")
     answers = {note["question_id"]: note["answers"] for note in _annotations(root, "val")}
-    file = root / "OpenEnded_mscoco_val2014_questions.json"
     images: list[Row] = []
     rows: dict[int, int] = {}
     questions: list[Row] = []
@@ -37,7 +37,7 @@ def read(root: Path, source: DataSource) -> Prepared:
 
 
 def _annotations(root: Path, split: str) -> list[Any]:
-    file = root / f"mscoco_{split}2014_annotations.json"
+    file = first_of(root, f"mscoco_{split}2014_annotations.json")
     notes = records(file, "annotations")
     for number, note in enumerate(notes):
         for key in ("question_id", "answers"):

@@ -6,14 +6,18 @@ from pydantic import Field
 
 from hyma.params import Section
 
-Format = Literal["llava", "imagenet", "cifar100", "coco", "flickr8k", "okvqa", "textvqa"]
+Published = Literal["llava", "imagenet", "cifar100", "coco", "flickr8k", "okvqa", "textvqa"]
+Own = Literal["captions", "webdataset", "folders"]
 
 
 class DataSource(Section):
     """An entry of ``training`` or ``benchmarks``."""
 
-    format: Format
-    path: str = Field(min_length=1, description="folder with the data set as it was unpacked")
+    format: Published | Own
+    path: str = Field(
+        min_length=1,
+        description="folder with the data set as it was unpacked; for captions, the table itself will do",
+    )
     max_unreadable: float = Field(
         0.01, ge=0, le=1, description="share of images or texts that may be skipped as broken or empty"
     )

@@ -1,6 +1,7 @@
 """From a folder in a known format to the prepared form: read, check every image, write."""
 
 import importlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,12 @@ FIRST_FILE = {
     "flickr8k": "captions.txt or Flickr8k.token.txt",
     "okvqa": "OpenEnded_mscoco_val2014_questions.json",
     "textvqa": "TextVQA_0.5.1_val.json",
+    "captions": "captions.csv, captions.jsonl or captions.parquet",
+    "webdataset": "*.tar",
+    "folders": "<class name>/*.jpg",
 }
+CAPTIONS = 5
+"""Of an image in a retrieval benchmark: as many as the published ones have."""
 
 
 def prepare(source: DataSource, folder: Path, key: str = "path") -> Meta:
@@ -30,30 +36,41 @@ def prepare(source: DataSource, folder: Path, key: str = "path") -> Meta:
     Args:
         source: format and place of the data set.
         folder: written atomically.
-        key: the place in params.yaml, for errors.
+        key: the place in params.yaml, for errors; captioned images under ``benchmarks`` are for retrieval.
 
     Raises:
         HymaError: if the data is missing or malformed, or more of it is broken than `max_unreadable` allows.
     """
     root = Path(source.path)
-    if not root.is_dir():
+    if not root.is_dir() and not (source.format == "captions" and root.is_file()):
         raise HymaError(
             f"params.yaml: {key}.path: data folder {source.path} not found; put the data set there "
             f"(with {FIRST_FILE[source.format]} in it) or correct the path"
         )
     reader = importlib.import_module(f"hyma.readers.{source.format}")
     draft: Prepared = reader.read(root, source)
-    if not len(draft.images):
+    if key.startswith("benchmarks.") and draft.meta.task == "pairs":
+        draft = _retrieval(draft)
+    if not len(draft.images) and not draft.meta.skipped:
         raise HymaError(f"{root}: no images listed; expected {FIRST_FILE[source.format]}")
     checked = images.check(draft.images)
     limit = f"{key}.max_unreadable is {source.max_unreadable}"
-    _refuse_too_many(checked.broken, len(draft.images), source.max_unreadable, "images are unreadable", limit)
+    lost = draft.meta.skipped + [skipped for _, skipped in checked.broken]
+    listed = len(draft.images) + len(draft.meta.skipped)
+    _refuse_too_many(lost, listed, source.max_unreadable, "images are unreadable", limit)
     empty = _empty_texts(draft, root)
-    _refuse_too_many(empty, len(draft.texts), source.max_unreadable, "captions are empty", limit)
+    no_text = [skipped for _, skipped in empty]
+    _refuse_too_many(no_text, len(draft.texts), source.max_unreadable, "captions are empty", limit)
     complete = drop(draft, {row for row, _ in checked.broken}, {row for row, _ in empty})
-    complete.meta.skipped += [skipped for _, skipped in checked.broken + empty]
+    complete.meta.skipped = lost + no_text
     prepared.write(folder, complete, checked.digest)
     return complete.meta
+
+
+def _retrieval(draft: Prepared) -> Prepared:
+    """Training pairs as a benchmark: the first captions of every image, in pools of one an image."""
+    few = draft.texts.filter(pc.less(draft.texts["pool"], CAPTIONS))
+    return replace(draft, meta=replace(draft.meta, task="retrieval"), texts=few)
 
 
 def _empty_texts(draft: Prepared, root: Path) -> list[tuple[int, Skipped]]:
@@ -63,14 +80,11 @@ def _empty_texts(draft: Prepared, root: Path) -> list[tuple[int, Skipped]]:
     return [(row, Skipped(f"{root}: {ids[row].as_py()}", "empty caption")) for row in rows]
 
 
-def _refuse_too_many(
-    found: list[tuple[int, Skipped]], total: int, limit: float, what: str, remedy: str
-) -> None:
+def _refuse_too_many(found: list[Skipped], total: int, limit: float, what: str, remedy: str) -> None:
     if not found or len(found) <= limit * total:
         return
-    first = found[0][1]
     raise HymaError(
-        f"{first.file}: {first.reason}; {len(found)} of {total} {what} and {remedy}: "
+        f"{found[0].file}: {found[0].reason}; {len(found)} of {total} {what} and {remedy}: "
         "mend the files or raise it"
     )
 

@@ -4,13 +4,13 @@ from collections import Counter
 from pathlib import Path
 
 from hyma.prepared import Prepared
-from hyma.readers.common import Row, answer_text, field, image_row, records, vqa
+from hyma.readers.common import Row, answer_text, field, first_of, image_row, records, vqa
 from hyma.readers.params import DataSource
 
 
 def read(root: Path, source: DataSource) -> Prepared:
     """Read the val questions, and the closed answer list from the training questions."""
-    file, train_file = root / "TextVQA_0.5.1_val.json", root / "TextVQA_0.5.1_train.json"
+    file, train_file = (first_of(root, f"TextVQA_0.5.1_{split}.json") for split in ("val", "train"))
     images: list[Row] = []
     rows: dict[str, int] = {}
     questions: list[Row] = []
