@@ -72,7 +72,7 @@ def test_image_encoder_learns_and_loads(tmp_path: Path, arch: str, width: int, a
         expected = model(torch.from_numpy(small).permute(0, 3, 1, 2) / 127.5 - 1).numpy()
     assert np.abs(expected[0] - expected[2]).mean() < 0.5 * np.abs(expected[0] - expected[1]).mean()
     encoder = TimmEncoder(ImageEncoderParams(source="timm", name=arch, weights=str(out)), "eye", CPU)
-    batch = [encoder.prepare(picture) for picture in pictures]
+    batch = [encoder.transform(picture) for picture in pictures]
     own = ZooImageParams(arch=arch, size=32, labels=["colour"], epochs=1)
     torch.testing.assert_close(torch.stack(batch), image._load(labels, own)[0][:4])  # as in training
     found = encoder.encode(batch)
@@ -278,7 +278,7 @@ def test_shipped_encoder(slug: str, monkeypatch: pytest.MonkeyPatch) -> None:
         encoder = TimmEncoder(own, slug, CPU)
         assert holds(encoder.model, ROOT / own.weights)
         red, blue = (Image.new("RGB", (64, 64), colour) for colour in ("red", "blue"))
-        batch = [encoder.prepare(picture) for picture in (red, blue)]
+        batch = [encoder.transform(picture) for picture in (red, blue)]
         assert batch[0].shape == (3, trained["size"], trained["size"])
         features = encoder.encode(batch)
     else:

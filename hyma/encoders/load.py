@@ -50,11 +50,12 @@ def load(
     Raises:
         HymaError: if it does not exist or its weights cannot be had.
     """
-    for library in ("timm", "sentence_transformers"):
-        logging.getLogger(library).setLevel(logging.WARNING)
     modality = "image" if isinstance(params, ImageEncoderParams) else "text"
     module, name = SOURCES[modality, params.source].split(".")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # the libraries' imports warn of what torch deprecates
         encoder = getattr(importlib.import_module(f"hyma.encoders.{module}"), name)
+    # After the import, which sets transformers' own level.
+    for library in ("timm", "sentence_transformers", "transformers"):
+        logging.getLogger(library).setLevel(logging.ERROR)
     return encoder(params, slug, device, precision)

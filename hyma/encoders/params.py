@@ -9,6 +9,8 @@ from hyma.params import Section
 
 HUB = "zoo/HUB"
 """What `weights` names when nothing lies here: DVC wants a file for every encoder."""
+PUBLISHED = "cc3m558k"
+"""What the names of the authors' published features start with, as in ``cc3m558k/vit_s16``; they are of unit length."""
 
 
 class _EncoderParams(Section):

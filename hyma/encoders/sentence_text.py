@@ -1,60 +1,89 @@
-"""Text encoders from sentence-transformers: a hub name, a local folder, or weights inside a package."""
+"""Text encoders from sentence-transformers: a hub name, a local folder, or weights inside a package.
+
+The library reads safetensors where there are any, and other weights by PyTorch's `weights_only`: nothing is
+unpickled.
+"""
 
 import importlib.metadata
 import importlib.util
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from sentence_transformers import SentenceTransformer
+from transformers.utils.logging import disable_progress_bar
 
+from hyma.encoders.common import NOT_LOADED, digest, field, identity, reason, to_numpy, unchanged, unreachable
 from hyma.encoders.params import HUB, TextEncoderParams
 from hyma.errors import HymaError
-from hyma.files import sha256, sha256_file
+from hyma.precision import autocast
 
 PACKAGE = "package:"
-WEIGHTS = {".safetensors", ".bin", ".model", ".json", ".txt"}
-"""Endings of the files that a model's features depend on."""
+ORGANISATION = "sentence-transformers"
+"""Where a name without an owner is looked for."""
 
 
 class SentenceEncoder:
     """A frozen sentence-transformers model."""
 
-    def __init__(self, params: TextEncoderParams, slug: str, device: torch.device):
+    transform = staticmethod(unchanged)
+
+    def __init__(
+        self,
+        params: TextEncoderParams,
+        slug: str,
+        device: torch.device,
+        precision: torch.dtype = torch.float32,
+    ):
         """Load the weights.
 
         Raises:
             HymaError: if the model cannot be had.
         """
-        place = f"params.yaml: text_encoders.{slug}"
+        self.device, self.precision, self.unit_length = device, precision, params.unit_length
+        place = field(params, slug)
         folder = _folder(params, place)
-        logging.getLogger("transformers").setLevel(logging.ERROR)
-        try:
-            self.model = SentenceTransformer(
-                str(folder or params.name), revision=None if folder else params.revision, device=str(device)
-            )
-        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-            reason = str(error).splitlines()[0]
-            raise HymaError(
-                f"{place}.name: {params.name!r} cannot be loaded ({reason}); "
-                "connect to the hub once, or point `weights` to a local folder"
-            ) from None
-        self.model.float().eval().requires_grad_(False)
-        self.dim = int(self.model.encode(["a"], show_progress_bar=False).shape[1])
-        digest = _digest(folder) if folder else ""
-        self.identity = f"sentence-transformers|{params.name}|{params.revision}|{digest}"
-
-    def prepare(self, text: str) -> str:
-        """Return the text as it is: the model tokenises it."""
-        return text
+        model = _from_folder(folder, place) if folder else _from_hub(params, place)
+        self.model = model.float().eval().requires_grad_(False).to(device)
+        self.dim = self.encode(["a"]).shape[1]
+        self.identity = identity(
+            *("sentence-transformers", params.name, params.revision, digest(folder) if folder else ""),
+            unit_length=params.unit_length,
+            precision=precision,
+        )
 
     def encode(self, batch: Sequence[str]) -> np.ndarray:
         """Encode texts; return float32 [B, dim]."""
-        feature_BD = self.model.encode(list(batch), batch_size=len(batch), show_progress_bar=False)
-        return np.asarray(feature_BD, dtype=np.float32)
+        with autocast(self.device, self.precision):
+            feature_BD = self.model.encode(
+                list(batch), batch_size=len(batch), show_progress_bar=False, convert_to_tensor=True
+            )
+        return to_numpy(feature_BD, self.unit_length)
+
+
+def _from_folder(folder: Path, place: str) -> SentenceTransformer:
+    disable_progress_bar()  # a local file is read in an instant
+    try:
+        return SentenceTransformer(str(folder), device="cpu", local_files_only=True)
+    except NOT_LOADED as error:
+        raise HymaError(
+            f"{place}.weights: {folder} cannot be loaded ({reason(error)}); "
+            "give a whole sentence-transformers folder, weights as safetensors"
+        ) from None
+
+
+def _from_hub(params: TextEncoderParams, place: str) -> SentenceTransformer:
+    try:
+        return SentenceTransformer(params.name, revision=params.revision, device="cpu")
+    except NOT_LOADED as error:
+        repository = params.name if "/" in params.name else f"{ORGANISATION}/{params.name}"
+        raise unreachable(
+            f"{place}.name",
+            f"{repository}: modules.json, model.safetensors",
+            error,
+            f"put the repository's files into a folder and name that in {place.split()[-1]}.weights",
+        ) from None
 
 
 def _folder(params: TextEncoderParams, place: str) -> Path | None:
@@ -77,9 +106,7 @@ def _folder(params: TextEncoderParams, place: str) -> Path | None:
     version = importlib.metadata.version(distributions[0]) if distributions else None
     if params.revision not in (None, version):
         raise HymaError(f"{place}.revision: {params.revision!r} wanted, version {version} is installed")
-    return Path(spec.origin).parent / inside
-
-
-def _digest(folder: Path) -> str:
-    files = sorted(path for path in folder.rglob("*") if path.suffix in WEIGHTS)
-    return sha256(*(sha256_file(path) for path in files))
+    found = Path(spec.origin).parent / inside
+    if not found.is_dir():
+        raise HymaError(f"{place}.name: package {package!r} has no folder {inside!r}; name the one it has")
+    return found
