@@ -3,7 +3,7 @@
 from typing import Literal
 
 ConnectorKind = Literal["linear", "mlp1", "mlp2"]
-NormaliseKind = Literal["l2", "standardise"]
+NormaliseKind = Literal["l2", "standardise", "l2_standardise"]
 DecoderKind = Literal["dense", "factorised"]
 DeviceName = Literal["auto", "cpu", "cuda"]
 Protocol = Literal["standard", "paper"]

@@ -12,11 +12,12 @@ from hyma.kinds import NormaliseKind
 
 @dataclass(frozen=True)
 class Normaliser:
-    """Either unit length (``l2``, the paper's), or zero mean and unit variance a dimension.
+    """Unit length (``l2``, the paper's), zero mean and unit variance a dimension, or first the one, then the other.
 
     Raw features often share one large mean direction: as unit vectors all their cosines lie near 1, and a
-    contrastive loss at scale 100 grows jumpy. Standardising takes that direction out. The statistics come
-    from training features alone and travel with the connector.
+    contrastive loss at scale 100 grows jumpy. Standardising takes that direction out. Where lengths differ by
+    orders of magnitude from row to row, a few rows rule the statistics: ``l2_standardise`` takes the lengths out
+    first. The statistics come from training features alone and travel with the connector.
     """
 
     kind: NormaliseKind
@@ -28,7 +29,7 @@ class Normaliser:
         """Take the statistics of training features [N, D]; a constant dimension is centred only."""
         if kind == "l2":
             return cls(kind)
-        std, mean = torch.std_mean(feature, dim=0, correction=0)
+        std, mean = torch.std_mean(_first(kind, feature), dim=0, correction=0)
         return cls(kind, mean, _without_tiny(std, mean))
 
     @classmethod
@@ -41,7 +42,7 @@ class Normaliser:
             return cls(kind)
         count, mean, square = 0, torch.zeros(()), torch.zeros(())
         for part in parts:
-            own, total = part.double(), count + len(part)
+            own, total = _first(kind, part).double(), count + len(part)
             step = own.mean(0) - mean
             square = square + (own - own.mean(0)).square().sum(0) + step.square() * count * len(part) / total
             mean, count = mean + step * len(part) / total, total
@@ -52,11 +53,16 @@ class Normaliser:
         """Normalise features [B, D]."""
         if self.mean is None or self.std is None:
             return functional.normalize(feature, dim=-1)
-        return (feature - self.mean.to(feature.device)) / self.std.to(feature.device)
+        return (_first(self.kind, feature) - self.mean.to(feature.device)) / self.std.to(feature.device)
 
     def tensors(self) -> dict[str, Tensor]:
         """The statistics to store, by name."""
         return {} if self.mean is None or self.std is None else {"mean": self.mean, "std": self.std}
+
+
+def _first(kind: NormaliseKind, feature: Tensor) -> Tensor:
+    """What is standardised."""
+    return functional.normalize(feature, dim=-1) if kind == "l2_standardise" else feature
 
 
 def _without_tiny(std: Tensor, mean: Tensor) -> Tensor:

@@ -74,6 +74,19 @@ def test_statistics_stay_as_fitted() -> None:
     assert normaliser(torch.tensor([[5.0], [5.0], [5.0]])).tolist() == [[3], [3], [3]]
 
 
+def test_unit_length_first() -> None:
+    """Rows that differ in length alone are one row; a row a million times longer rules no statistics."""
+    generator = torch.Generator().manual_seed(0)
+    feature_ND = torch.randn(50, 4, generator=generator) + 3
+    longer_ND = feature_ND * torch.logspace(-3, 3, 50)[:, None]
+    plain, longer = (Normaliser.fit("l2_standardise", own) for own in (feature_ND, longer_ND))
+    torch.testing.assert_close(longer(longer_ND), plain(feature_ND), rtol=1e-4, atol=1e-4)
+    unit_ND = torch.nn.functional.normalize(feature_ND, dim=-1)
+    torch.testing.assert_close(plain(feature_ND), Normaliser.fit("standardise", unit_ND)(unit_ND))
+    parts = Normaliser.fit_parts("l2_standardise", feature_ND.split(7))
+    torch.testing.assert_close(parts(feature_ND), plain(feature_ND), rtol=1e-4, atol=1e-4)
+
+
 def test_one_row_is_centred() -> None:
     assert Normaliser.fit("standardise", torch.tensor([[4.0, 0.0]]))(torch.tensor([[4.0, 2.0]])).tolist() == [
         [0, 2]

@@ -38,7 +38,7 @@ from hyma.vqa_text import normalise
         ("", ""),
         ("dont", "don't"),
         ("Don't", "don't"),
-        ("im", "i'm"),
+        ("im", "im"),
         ("it is the man's", "it is man's"),
     ],
 )

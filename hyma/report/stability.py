@@ -106,8 +106,9 @@ def _explained(found: Json) -> str:
         "The length of the loss's gradient at each image encoder's own parameters, over the steps after the warm-up: "
         "its mean, its variance in units of the squared mean, and its largest value in units of the median. All pairs "
         f"of a step share one optimizer and one limit on the gradient's length, so what `{found['encoder']}` adds to "
-        "it is taken from the others. Standardising takes the common direction and the scales out before training; "
-        "the factorised decoder whitens every encoder besides, and keeps parameters of its own for each."
+        "it is taken from the others. Standardising takes the common direction and the scales of dimensions out before "
+        "training, but lengths that differ from row to row rule its statistics, unless rows are brought to unit length "
+        "first. The factorised decoder whitens every encoder besides, and keeps parameters of its own for each."
     )
 
 
@@ -155,6 +156,6 @@ def draw(path: Path, found: Json) -> None:
         axes.set_yticks(range(len(remedies)), remedies)
         axes.margins(x=0.15)
         axes.set(xlabel="mean score that the other encoders' pairs lose (% of it; below 0: gain)")
-        axes.legend(loc="lower right")
+        axes.legend(loc="upper center", bbox_to_anchor=(0.4, -0.14), ncols=3)
 
     figure(path, 8.5, 1.2 + 0.7 * len(remedies), bars)

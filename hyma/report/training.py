@@ -70,8 +70,8 @@ def unruly(gradients: Mapping[str, Json], method: str) -> str:
     ]
     return (
         f"Gradients of {method} at each encoder's own parameters, after the warm-up: an encoder whose variance or peak "
-        "stands far out from the others' is unruly, and may cost them some of their score; `connector.normalise: "
-        "standardise` and `hyma.balance: true` are the remedies.\n\n"
+        "stands far out from the others' is unruly, and may cost itself and them some score; `connector.normalise: "
+        "l2_standardise` is the first thing to try, `hyma.balance: true` the second.\n\n"
         + table(
             ["encoder", "mean length", "variance ÷ mean²", "largest ÷ median"],
             rows,

@@ -34,7 +34,7 @@ REMEDIES: Mapping[str, Json] = {
     "β2 = 0.9": {"normalise": "l2", "beta2": 0.9},
     "every pair's gradient of one length": {"normalise": "l2", "balance": True},
     "features standardised": {"normalise": "standardise"},
-    "standardised, gradients of one length": {"normalise": "standardise", "balance": True},
+    "unit length, then standardised": {"normalise": "l2_standardise"},
 }
 
 
