@@ -129,7 +129,7 @@ def test_wrong_layout(scratch: Project) -> None:
     folder = scratch.folder / "data/raw/coco"
     (folder / "dataset_coco.json").unlink()
     (folder / "annotations/captions_val2017.json").unlink()
-    expected = "expected dataset_coco.json or annotations/captions_val2017.json, found neither"
+    expected = "expected dataset_coco.json or annotations/captions_val2017.json, found "
     assert refused(scratch, "prepare", "benchmarks", "coco") == f"error: data/raw/coco: {expected}\n"
 
 

@@ -1,0 +1,203 @@
+"""An encoder's network without its weights, to be counted on the meta device or timed with random ones.
+
+Nothing is downloaded: an architecture is known by name, or by the configuration in a local folder.
+"""
+
+import importlib.util
+import json
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from hyma.encoders.params import HUB, EncoderParams, ImageEncoderParams, TextEncoderParams
+from hyma.zoo.params import HEADS, ZooImageParams, ZooParams, ZooTextParams
+
+TOKENS = 14
+"""Of a caption of a dozen words, with its start and end."""
+PACKAGE = "package:"
+BERT, MPNET, ROBERTA = "BertConfig", "MPNetConfig", "RobertaConfig"
+SENTENCE: dict[str, tuple[str, int, int, int, int, int]] = {
+    # name: configuration, layers, width, heads, vocabulary, positions; feed-forward is four times the width
+    "all-MiniLM-L6-v2": (BERT, 6, 384, 12, 30522, 512),
+    "all-MiniLM-L12-v2": (BERT, 12, 384, 12, 30522, 512),
+    "all-mpnet-base-v2": (MPNET, 12, 768, 12, 30527, 514),
+    "all-roberta-large-v1": (ROBERTA, 24, 1024, 16, 50265, 514),
+}
+"""config.json of the paper's text encoders, as published with sentence-transformers/<name> on the hub."""
+
+
+class UnknownError(Exception):
+    """Why an encoder's network cannot be built here."""
+
+
+@dataclass(frozen=True)
+class Body:
+    """A network, and how to feed it."""
+
+    network: nn.Module
+    inputs: Callable[[int], Tensor]
+    """Number of rows → a batch of them on the network's device."""
+    forward: Callable[[Tensor], Tensor]
+    """A batch → features [B, D]."""
+    side: int | None = None
+    """Of the pictures that it takes, in pixels; None for texts."""
+
+
+def build(own: EncoderParams, slug: str, zoo: ZooParams, device: str = "meta") -> Body:
+    """Build the network of an encoder with random weights, or none on the meta device.
+
+    Args:
+        own: the encoder's entry in params.yaml.
+        slug: its key; where its weights are still to be trained by the pipeline, `zoo` says what they will be.
+        zoo: section ``zoo``.
+        device: ``meta``, ``cpu`` or ``cuda``.
+
+    Raises:
+        UnknownError: if its architecture is not known here.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if own.source == "timm":
+            body = _timm(own, zoo.image.get(slug), device)
+        elif own.source == "open_clip":
+            body = _open_clip(own, isinstance(own, ImageEncoderParams), device)
+        elif isinstance(own, TextEncoderParams) and own.source == "sentence-transformers":
+            body = _sentence(own, zoo.text.get(slug), device)
+        else:
+            raise UnknownError("its features are read, not computed")
+    body.network.eval().requires_grad_(False)
+    return body
+
+
+def _pictures(network: nn.Module, side: int, device: str) -> Body:
+    def pictures(rows: int) -> Tensor:
+        return torch.zeros(rows, 3, side, side, device=device)
+
+    return Body(network, pictures, network.__call__, side)
+
+
+def _timm(own: EncoderParams, drawn: ZooImageParams | None, device: str) -> Body:
+    import timm
+    from timm.data import resolve_model_data_config
+
+    local = own.weights != HUB and (Path(own.weights) / "config.json").is_file()
+    waiting = None if local else drawn
+    name = f"local-dir:{own.weights}" if local else waiting.arch if waiting else own.name
+    if not local and not timm.is_model(name):
+        raise UnknownError(f"timm has no model {name!r}")
+    with torch.device(device):
+        network: Any = timm.create_model(name, pretrained=False, **(waiting.model_args if waiting else {}))
+        network.reset_classifier(0)
+    side = waiting.size if waiting else resolve_model_data_config(network)["input_size"][-1]
+    return _pictures(network, side, device)
+
+
+def _open_clip(own: EncoderParams, image: bool, device: str) -> Body:
+    if importlib.util.find_spec("open_clip") is None:
+        raise UnknownError("open_clip is not installed")
+    import open_clip
+
+    local = own.weights != HUB and (Path(own.weights) / "open_clip_config.json").is_file()
+    name = f"local-dir:{own.weights}" if local else own.name.rpartition("/")[0]
+    if not local and name not in open_clip.list_models():
+        raise UnknownError(f"open_clip has no architecture {name or own.name!r}")
+    with torch.device(device):
+        network = open_clip.create_model(name, pretrained=None, load_weights=False)
+    if image:
+        size = network.visual.image_size
+        return _pictures(network.visual, size if isinstance(size, int) else size[0], device)
+    length = network.context_length
+
+    def texts(rows: int) -> Tensor:
+        return torch.zeros(rows, length, dtype=torch.long, device=device)
+
+    del network.visual  # what is loaded holds both towers, what is computed is this one
+    return Body(network, texts, network.encode_text)
+
+
+def _sentence(own: EncoderParams, drawn: ZooTextParams | None, device: str) -> Body:
+    from transformers import AutoModel
+
+    folder = text_folder(own)
+    if folder is not None and _modules(folder)[:1] == ["StaticEmbedding"]:
+        return _static(_static_width(folder), device)
+    if drawn is not None and folder is None and drawn.kind == "words":
+        return _static(drawn.dim, device)
+    with torch.device(device):
+        network = AutoModel.from_config(_config(own, folder, drawn))
+
+    def texts(rows: int) -> Tensor:
+        return torch.zeros(rows, TOKENS, dtype=torch.long, device=device)
+
+    return Body(network, texts, lambda ids: network(input_ids=ids).last_hidden_state.mean(1))
+
+
+def text_folder(own: EncoderParams) -> Path | None:
+    """Where a sentence-transformers model lies: a local folder, or inside a package; None if neither is there."""
+    if own.weights != HUB:
+        folder = Path(own.weights)
+    elif own.name.startswith(PACKAGE):
+        package, _, inside = own.name.removeprefix(PACKAGE).partition("/")
+        spec = importlib.util.find_spec(package.partition(".")[0])
+        if spec is None or spec.origin is None:
+            return None
+        folder = Path(spec.origin).parent.joinpath(*package.split(".")[1:]) / inside
+    else:
+        return None
+    return folder if (folder / "modules.json").is_file() else None
+
+
+def _modules(folder: Path) -> list[str]:
+    """The kinds of a sentence-transformers folder's modules, in order."""
+    content = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
+    return [str(module["type"]).rpartition(".")[2] for module in content]
+
+
+def _config(own: EncoderParams, folder: Path | None, drawn: ZooTextParams | None) -> Any:
+    import transformers
+
+    if folder is not None:
+        return transformers.AutoConfig.from_pretrained(folder)
+    if drawn is not None:
+        return transformers.BertConfig(
+            vocab_size=350,
+            hidden_size=drawn.dim,
+            num_hidden_layers=2,
+            num_attention_heads=HEADS,
+            intermediate_size=2 * drawn.dim,
+            max_position_embeddings=64,
+        )
+    known = SENTENCE.get(own.name.removeprefix("sentence-transformers/"))
+    if known is None:
+        raise UnknownError(f"the architecture of {own.name!r} is not known before it is downloaded")
+    kind, layers, width, heads, vocabulary, positions = known
+    return getattr(transformers, kind)(
+        vocab_size=vocabulary,
+        hidden_size=width,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        intermediate_size=4 * width,
+        max_position_embeddings=positions,
+        type_vocab_size=2 if kind == BERT else 1,
+    )
+
+
+def _static(width: int, device: str) -> Body:
+    """Word vectors: looked up, not computed; none of them counts as a weight here."""
+
+    def texts(rows: int) -> Tensor:
+        return torch.zeros(rows, TOKENS, width, device=device)
+
+    return Body(nn.Identity(), texts, lambda words: words.mean(1))
+
+
+def _static_width(folder: Path) -> int:
+    from safetensors import safe_open
+
+    with safe_open(folder / "model.safetensors", framework="pt") as file:
+        return int(file.get_slice(next(iter(file.keys()))).get_shape()[1])
