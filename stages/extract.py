@@ -1,21 +1,25 @@
 """Encode data sets with one encoder: python -m stages.extract image|text <slug> training|benchmarks.
 
-Reads data/prepared/<part>/, writes features/<part>/<slug>/<data set>.arrow.
+Reads data/prepared/<part>/, writes features/<part>/<slug>/<data set>.arrow. Finished chunks are kept in
+data/unfinished/<part>/<slug>/ until the stage is done, so that a killed one goes on where it was.
 """
 
 import argparse
+from functools import cache
 from pathlib import Path
 
-from hyma import device, params
+from hyma import device, params, precision
+from hyma.encoders import precomputed
 from hyma.encoders.flops import flops_per_row
-from hyma.encoders.load import load
+from hyma.encoders.load import Encoder, load
 from hyma.encoders.params import ExtractParams, ImageEncoderParams, TextEncoderParams
 from hyma.extract import extract
+from hyma.files import remove
 from stages._run import run
 
 
 def main() -> None:
-    """Encode every data set of one part with one encoder."""
+    """Encode every data set of one part with one encoder, or take the features that somebody published."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("modality", choices=["image", "text"])
     parser.add_argument("slug", help="key under image_encoders or text_encoders in params.yaml")
@@ -27,12 +31,24 @@ def main() -> None:
         else params.read(f"text_encoders.{args.slug}", TextEncoderParams)
     )
     settings = params.read("extract", ExtractParams)
-    encoder = load(own, args.slug, device.resolve(params.read("device", str)))
-    row_flops = flops_per_row(encoder)
-    names = params.names("training") if args.part == "training" else params.names("benchmarks")
-    for name in names:
-        folder, out = Path("data/prepared") / args.part / name, Path("features") / args.part / args.slug
-        extract(encoder, args.modality, folder, out / f"{name}.arrow", settings, row_flops)
+    place = device.resolve(params.read("device", str))
+    kept = Path("data/unfinished") / args.part / args.slug
+
+    @cache
+    def live() -> tuple[Encoder, float]:
+        encoder = load(own, args.slug, place, precision.resolve(settings.precision, place))
+        return encoder, flops_per_row(encoder)
+
+    for name in params.names("training") if args.part == "training" else params.names("benchmarks"):
+        folder = Path("data/prepared") / args.part / name
+        out = Path("features") / args.part / args.slug / f"{name}.arrow"
+        reference = precomputed.reference(own, args.slug, args.part, name)
+        if reference is not None:
+            precomputed.write(reference, folder, args.modality, out, own.unit_length, settings.chunk)
+        else:
+            encoder, row_flops = live()
+            extract(encoder, args.modality, folder, out, settings, row_flops, kept / name, place)
+    remove(kept)
 
 
 if __name__ == "__main__":

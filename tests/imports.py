@@ -69,9 +69,8 @@ def _imported(path: Path) -> list[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
     # Readers, encoders and search methods are chosen by name at run time: every one of them counts.
-    for chooser in (Path("hyma/readers/prepare.py"), Path("hyma/encoders/load.py")):
-        if path == chooser:
-            names += [".".join(file.relative_to(ROOT).with_suffix("").parts) for file in (ROOT / path).parent.glob("*.py")]
+    if path in (Path("hyma/readers/prepare.py"), Path("hyma/encoders/load.py")):
+        names += [".".join([*path.parts[:-1], file.stem]) for file in (ROOT / path.parent).glob("*.py")]
     if path in (Path("stages/check.py"), Path("stages/search.py"), Path("stages/study_seeds.py")):
         names += [f"hyma.search.methods.{method}" for method in known()]
     return names

@@ -97,7 +97,6 @@ def test_what_cannot_be_read_is_named(sets: Sets, found: dict[str, Prepared]) ->
     assert "unreadable" in skipped.reason
 
 
-@pytest.mark.xfail(strict=True, reason="Pillow names the place in memory of what it cannot identify")
 def test_reasons_do_not_change_from_run_to_run(found: dict[str, Prepared]) -> None:
     """Else every run writes another meta.json, and DVC encodes everything again."""
     assert not any("0x" in skipped.reason for skipped in found["llava"].meta.skipped)
