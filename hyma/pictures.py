@@ -82,7 +82,9 @@ def decode(data: bytes) -> Image.Image:
                 return _rgb(image)
     except UnreadableError:
         raise
-    except UnidentifiedImageError:  # its own message holds an address in memory, which differs from run to run
+    except (
+        UnidentifiedImageError
+    ):  # its own message holds an address in memory, which differs from run to run
         raise UnreadableError("unreadable image (no known kind of image file)") from None
     except Exception as error:  # damaged files make Pillow's parsers fail in any way
         reason = " ".join(str(error).split()) or type(error).__name__

@@ -74,11 +74,12 @@ def test_studies_end_in_reports(changing: Project) -> None:
         "study_unseen",
         "study_bm",
         "study_budget",
+        "study_stability",
         "study_report",
     }
     summary = json.loads((changing.folder / "metrics/studies.json").read_text())
     assert list(summary["methods"]) == ["grid", "hyma", "refine", *METHODS]
-    for name in ("seeds", "unseen", "bm", "budget"):
+    for name in ("seeds", "unseen", "bm", "budget", "stability"):
         assert "nan" not in (changing.folder / f"reports/{name}.md").read_text().lower()
     assert changing.stages("repro", "studies/dvc.yaml") == []
 

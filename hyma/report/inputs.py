@@ -1,7 +1,7 @@
 """What the pages are made of, and how they call methods and picks."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hyma.ranking import MAIN
@@ -23,10 +23,10 @@ class Inputs:
     """The main method's history: ``step``, ``loss``, ``accuracy``, ``grad_norm``."""
     grid: Mapping[str, Json]
     """Pair → the oracle's record of its training."""
-    gradients: Mapping[str, Json]
-    """Encoder → how its gradient behaved while the main method trained."""
     environment: Mapping[str, str]
     """Lines of the reproducibility block."""
+    gradients: Mapping[str, Json] = field(default_factory=dict)
+    """Encoder → how its gradient behaved while the main method trained."""
 
 
 def label(ranking: Json, method: str) -> str:
