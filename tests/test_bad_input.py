@@ -53,7 +53,8 @@ def listing(folder: Path) -> dict[str, int]:
         ),
         (
             lambda p: p["image_encoders"]["vit"].update(source="tim"),
-            "params.yaml: image_encoders.vit.source: input should be 'timm', 'open_clip' or 'precomputed', but it is 'tim'",
+            "params.yaml: image_encoders.vit.source: input should be 'timm', 'open_clip' or 'precomputed', "
+            "but it is 'tim'",
         ),
         (
             lambda p: p["text_encoders"].update(vit=p["text_encoders"]["words"]),
