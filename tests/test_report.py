@@ -358,6 +358,7 @@ def project(root: Path, made: Inputs, training: str = "pairs") -> None:
     contents = {f"metrics/benchmarks/{name}.json": content for name, content in made.benchmarks.items()}
     contents |= {f"data/prepared/{place}/meta.json": meta for place, meta in sets.items()}
     contents |= {f"models/grid/{pair}.json": entry for pair, entry in GRID.items()}
+    contents["models/hyma/result.json"] = {"gradients": made.gradients}
     contents |= {"metrics/ranking.json": made.ranking, "metrics/flops.json": made.flops}
     contents["params.yaml"] = {
         "device": "cpu", "seed": 7, "training": {training: {}}, "benchmarks": dict.fromkeys(SCORES),
