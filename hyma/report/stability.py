@@ -30,7 +30,7 @@ def page(found: Json) -> str:
     ]
     for decoder, title in NAMES.items():
         parts += [f"## {title}", _losses(found, decoder)]
-    parts += ["## How it shows in the gradient", _explained(found), _gradients(found)]
+    parts += ["## How it shows in the gradient", _explained(), _gradients(found)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -61,16 +61,22 @@ def verdict(found: Json) -> str:
             continue
         best = max(enough, key=lambda remedy: case(found, decoder, remedy, True)["others"])
         sentences.append(
-            f"**{title}:** the others lose {_signed(losses[best])} at best mean score ({best}); "
-            f"{len(enough)} of {len(losses)} settings keep the loss within {points(TOLERABLE)}%"
-            f"{_untreated(losses)}."
+            f'**{title}:** the best pairs come with "{best}": beside the wild encoder the others '
+            f"{_in_words(losses[best])}. {len(enough)} of {len(losses)} settings keep the loss within "
+            f"{points(TOLERABLE)}%{_untreated(losses)}."
         )
     return "\n\n".join(sentences)
 
 
 def _untreated(losses: Mapping[str, float | None]) -> str:
     first = next(iter(losses.values()))
-    return "" if first is None else f", and without a remedy it is {_signed(first)}"
+    return "" if first is None else f"; without a remedy the others {_in_words(first)}"
+
+
+def _in_words(share: float | None) -> str:
+    return (
+        "train with an error" if share is None else f"{'gain' if share < 0 else 'lose'} {_signed(abs(share))}"
+    )
 
 
 def _signed(share: float | None) -> str:
@@ -101,12 +107,12 @@ def _losses(found: Json, decoder: str) -> str:
     return table(header, rows)
 
 
-def _explained(found: Json) -> str:
+def _explained() -> str:
     return (
         "The length of the loss's gradient at each image encoder's own parameters, over the steps after the warm-up: "
         "its mean, its variance in units of the squared mean, and its largest value in units of the median. All pairs "
-        f"of a step share one optimizer and one limit on the gradient's length, so what `{found['encoder']}` adds to "
-        "it is taken from the others. Standardising takes the common direction and the scales of dimensions out before "
+        "of a step share one optimizer and one limit on the gradient's length, so an encoder whose gradient is long or "
+        "jumpy can take from the others. Standardising takes the common direction and the scales of dimensions out before "
         "training, but lengths that differ from row to row rule its statistics, unless rows are brought to unit length "
         "first. The factorised decoder whitens every encoder besides, and keeps parameters of its own for each."
     )
