@@ -113,8 +113,8 @@ def _explained() -> str:
         "its mean, its variance in units of the squared mean, and its largest value in units of the median. All pairs "
         "of a step share one optimizer and one limit on the gradient's length, so an encoder whose gradient is long or "
         "jumpy can take from the others. Standardising takes the common direction and the scales of dimensions out "
-        "before training, but lengths that differ from row to row rule its statistics, unless rows are brought to unit length "
-        "first. The factorised decoder whitens every encoder besides, and keeps parameters of its own for each."
+        "before training, but lengths that differ from row to row rule its statistics, unless rows are brought to unit "
+        "length first. The factorised decoder whitens every encoder besides, and keeps parameters of its own for each."
     )
 
 
