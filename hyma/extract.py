@@ -6,6 +6,7 @@ Letters: N rows of a chunk, B of a batch, D the encoder's width; C, H, W an imag
 """
 
 import logging
+import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -38,6 +39,8 @@ PIECE_BYTES = 8 * 2**20
 """Of the transformed pictures that a worker hands over at once: so shared memory holds little, at any resolution."""
 AHEAD = 2
 """Pieces that each worker may have ready or in work; then it waits."""
+WORD = 2.0
+"""Seconds to wait for the system's word that a process died."""
 FEW = 2048
 """Pictures for which starting workers costs more than it gives."""
 
@@ -224,14 +227,24 @@ def _told_of_dead_workers() -> Iterator[None]:
     """The death of a worker, which torch may report at any moment, in words."""
     try:
         yield
-    except RuntimeError as error:
-        if "DataLoader worker" not in str(error):
+    except (RuntimeError, ConnectionError, EOFError) as error:
+        if isinstance(error, RuntimeError) and "DataLoader worker" not in str(error):
             raise
-        reason = str(error).splitlines()[0].rstrip(". ")
+        reason = _cause(error).splitlines()[0].rstrip(". ")
         raise HymaError(
             f"params.yaml: extract.workers: a process that opens pictures died ({reason}); "
             "if memory or /dev/shm ran out, lower it, to 0 if need be"
         ) from None
+
+
+def _cause(error: Exception) -> str:
+    """What torch says of a worker's death; a lost connection to one may be noticed before torch is told of it."""
+    if not isinstance(error, RuntimeError):
+        try:
+            time.sleep(WORD)
+        except RuntimeError as told:
+            return str(told)
+    return str(error) or type(error).__name__
 
 
 def worker_count(params: ExtractParams, pictures_left: int) -> int:

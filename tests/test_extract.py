@@ -403,6 +403,30 @@ def test_a_worker_that_dies_is_told(run: Run, coloured: Path) -> None:
         run(Colours(kill_on_sight), coloured, workers=2)
 
 
+@pytest.mark.parametrize("error", [ConnectionResetError(104, "Connection reset by peer"), EOFError()])
+def test_a_connection_lost_to_a_worker_is_told(
+    run: Run, coloured: Path, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is seen first when a worker dies while it hands over pictures; torch's own word may follow or not."""
+
+    class Cut(Colours):
+        def encode(self, _: Any) -> np.ndarray:
+            raise error
+
+    monkeypatch.setattr(extraction, "WORD", 0.0)
+    with pytest.raises(
+        HymaError, match=r"a process that opens pictures died \(.*(Connection reset|EOFError)"
+    ):
+        run(Cut(), coloured)
+
+    def told(_: float) -> None:
+        raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. ")
+
+    monkeypatch.setattr(extraction.time, "sleep", told)
+    with pytest.raises(HymaError, match=r"died \(DataLoader worker \(pid 7\) is killed by signal: Killed\)"):
+        run(Cut(), coloured)
+
+
 def test_other_errors_of_the_encoder_come_through(run: Run, coloured: Path) -> None:
     class Failing(Colours):
         def encode(self, _: Any) -> np.ndarray:
