@@ -10,6 +10,7 @@ from pathlib import Path
 
 from hyma import device, params, precision
 from hyma.encoders import precomputed
+from hyma.encoders.common import field
 from hyma.encoders.flops import flops_per_row
 from hyma.encoders.load import Encoder, load
 from hyma.encoders.params import ExtractParams, ImageEncoderParams, TextEncoderParams
@@ -36,7 +37,7 @@ def main() -> None:
 
     @cache
     def live() -> tuple[Encoder, float]:
-        encoder = load(own, args.slug, place, precision.resolve(settings.precision, place))
+        encoder = load(own, field(own, args.slug), place, precision.resolve(settings.precision, place))
         return encoder, flops_per_row(encoder)
 
     for name in params.names("training") if args.part == "training" else params.names("benchmarks"):

@@ -17,6 +17,7 @@ from PIL import Image
 
 from hyma import features, params, prepared
 from hyma.encoders import precomputed
+from hyma.encoders.common import field
 from hyma.encoders.load import load
 from hyma.encoders.params import HUB, EncoderParams, ImageEncoderParams, TextEncoderParams
 from hyma.experiment import Experiment
@@ -127,7 +128,7 @@ def test_the_examples_make_a_valid_experiment(followed: Path) -> None:
 @pytest.mark.parametrize("slug", ["my_vit", "my_file", "my_words"])
 def test_local_weights_load(followed: Path, slug: str) -> None:
     own = encoders(followed)[slug]
-    encoder = load(own, slug, torch.device("cpu"))
+    encoder = load(own, field(own, slug), torch.device("cpu"))
     picture = Image.open(followed / "data/own/train/pictures/0.png").convert("RGB")
     if isinstance(own, ImageEncoderParams):
         feature_BD = encoder.encode(torch.stack([encoder.transform(picture)]))

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from hyma import extract as extraction
 from hyma import prepared
+from hyma.encoders.common import field
 from hyma.encoders.flops import flops_per_row
 from hyma.encoders.load import load
 from hyma.encoders.params import ExtractParams, ImageEncoderParams, TextEncoderParams
@@ -171,7 +172,7 @@ def test_features_of_pictures(run: Run, vit: Any, tmp_path: Path) -> None:
 
 def test_features_of_texts(run: Run, tmp_path: Path) -> None:
     params = TextEncoderParams(source="sentence-transformers", name="words", weights=str(ZOO / "words"))
-    encoder = load(params, "words", CPU)
+    encoder = load(params, field(params, "words"), CPU)
     found = run(encoder, data_set(tmp_path / "data", [], TEXTS), "text", batch=2, chunk=3)
     expected_ND = np.concatenate([encoder.encode([text]) for text in TEXTS])
     np.testing.assert_allclose(found.to_numpy(), expected_ND, rtol=1e-4, atol=1e-5)

@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from hyma.encoders.common import field
 from hyma.encoders.flops import flops_per_row
 from hyma.encoders.load import load
 from hyma.encoders.params import HUB, ImageEncoderParams, TextEncoderParams
@@ -42,14 +43,14 @@ def image_tower(
     weights: Path | str, name: str = "tiny", precision: torch.dtype = torch.float32, **more: Any
 ) -> Any:
     params = ImageEncoderParams(source="open_clip", name=name, weights=str(weights), **more)
-    return load(params, "pic", torch.device("cpu"), precision)
+    return load(params, field(params, "pic"), torch.device("cpu"), precision)
 
 
 def text_tower(
     weights: Path | str, name: str = "tiny", precision: torch.dtype = torch.float32, **more: Any
 ) -> Any:
     params = TextEncoderParams(source="open_clip", name=name, weights=str(weights), **more)
-    return load(params, "txt", torch.device("cpu"), precision)
+    return load(params, field(params, "txt"), torch.device("cpu"), precision)
 
 
 def refused(message: str) -> pytest.RaisesExc[HymaError]:

@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from transformers import BertModel
 
+from hyma.encoders.common import field
 from hyma.encoders.load import load
 from hyma.encoders.params import TextEncoderParams
 from hyma.errors import HymaError
@@ -24,7 +25,7 @@ TEXTS = ["a red dog", "A small green umbrella on the left of a blue striped fiel
 
 def text_encoder(name: str, precision: torch.dtype = torch.float32, **more: Any) -> Any:
     params = TextEncoderParams(source="sentence-transformers", name=name, **more)
-    return load(params, "txt", torch.device("cpu"), precision)
+    return load(params, field(params, "txt"), torch.device("cpu"), precision)
 
 
 def refused(message: str) -> pytest.RaisesExc[HymaError]:

@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from timm.models import save_for_hf
 from torch import nn
 
+from hyma.encoders.common import field
 from hyma.encoders.load import load
 from hyma.encoders.params import HUB, ImageEncoderParams
 from hyma.errors import HymaError
@@ -28,7 +29,7 @@ def image_encoder(
     folder: Path, name: str = "test_resnet", precision: torch.dtype = torch.float32, **more: Any
 ) -> Any:
     params = ImageEncoderParams(source="timm", name=name, weights=str(folder), **more)
-    return load(params, "pic", torch.device("cpu"), precision)
+    return load(params, field(params, "pic"), torch.device("cpu"), precision)
 
 
 def refused(message: str) -> pytest.RaisesExc[HymaError]:

@@ -37,13 +37,13 @@ class Encoder(Protocol):
 
 
 def load(
-    params: EncoderParams, slug: str, device: torch.device, precision: torch.dtype = torch.float32
+    params: EncoderParams, place: str, device: torch.device, precision: torch.dtype = torch.float32
 ) -> Encoder:
     """Load the encoder that `params` describe.
 
     Args:
         params: an entry of ``image_encoders`` or ``text_encoders``.
-        slug: its key, for errors.
+        place: where it stands, for errors: ``params.yaml: image_encoders.vit``.
         device: where it computes.
         precision: of its forward pass, by autocast; features are float32 whatever it is.
 
@@ -58,4 +58,4 @@ def load(
     # After the import, which sets transformers' own level.
     for library in ("timm", "sentence_transformers", "transformers"):
         logging.getLogger(library).setLevel(logging.ERROR)
-    return encoder(params, slug, device, precision)
+    return encoder(params, place, device, precision)

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from hyma.encoders.common import (
     NOT_LOADED,
     digest,
-    field,
     identity,
     like,
     reason,
@@ -49,17 +48,17 @@ class ImageTower:
     def __init__(
         self,
         params: ImageEncoderParams,
-        slug: str,
+        place: str,
         device: torch.device,
         precision: torch.dtype = torch.float32,
     ):
-        """Load the weights.
+        """Load the weights; `place` names the encoder in errors.
 
         Raises:
             HymaError: if open_clip is not installed, or the model cannot be had.
         """
         self.device, self.precision, self.unit_length = device, precision, params.unit_length
-        model, self.transform = _load(params, field(params, slug))
+        model, self.transform = _load(params, place)
         config = model.visual.preprocess_cfg
         self.model = _Tower(model, "image").eval().requires_grad_(False).to(device)
         self.identity = _identity(params, precision, json.dumps(config, sort_keys=True))
@@ -85,17 +84,16 @@ class TextTower:
     def __init__(
         self,
         params: TextEncoderParams,
-        slug: str,
+        place: str,
         device: torch.device,
         precision: torch.dtype = torch.float32,
     ):
-        """Load weights and tokeniser.
+        """Load weights and tokeniser; `place` names the encoder in errors.
 
         Raises:
             HymaError: if open_clip is not installed, or the model cannot be had.
         """
         self.device, self.precision, self.unit_length = device, precision, params.unit_length
-        place = field(params, slug)
         model, _ = _load(params, place)
         self.tokenizer = _tokenizer(params, place)
         self.model = _Tower(model, "text").eval().requires_grad_(False).to(device)

@@ -14,7 +14,7 @@ import torch
 from sentence_transformers import SentenceTransformer
 from transformers.utils.logging import disable_progress_bar
 
-from hyma.encoders.common import NOT_LOADED, digest, field, identity, reason, to_numpy, unchanged, unreachable
+from hyma.encoders.common import NOT_LOADED, digest, identity, reason, to_numpy, unchanged, unreachable
 from hyma.encoders.params import HUB, TextEncoderParams
 from hyma.errors import HymaError
 from hyma.precision import autocast
@@ -32,17 +32,16 @@ class SentenceEncoder:
     def __init__(
         self,
         params: TextEncoderParams,
-        slug: str,
+        place: str,
         device: torch.device,
         precision: torch.dtype = torch.float32,
     ):
-        """Load the weights.
+        """Load the weights; `place` names the encoder in errors.
 
         Raises:
             HymaError: if the model cannot be had.
         """
         self.device, self.precision, self.unit_length = device, precision, params.unit_length
-        place = field(params, slug)
         folder = _folder(params, place)
         model = _from_folder(folder, place) if folder else _from_hub(params, place)
         self.model = model.float().eval().requires_grad_(False).to(device)

@@ -13,7 +13,7 @@ from timm.data import create_transform, resolve_model_data_config
 from timm.models import get_pretrained_cfg
 from torch import Tensor
 
-from hyma.encoders.common import NOT_LOADED, field, identity, like, reason, to_numpy, unreachable
+from hyma.encoders.common import NOT_LOADED, identity, like, reason, to_numpy, unreachable
 from hyma.encoders.params import HUB, ImageEncoderParams
 from hyma.errors import HymaError
 from hyma.files import read_json, sha256_file
@@ -28,17 +28,17 @@ class TimmEncoder:
     def __init__(
         self,
         params: ImageEncoderParams,
-        slug: str,
+        place: str,
         device: torch.device,
         precision: torch.dtype = torch.float32,
     ):
-        """Load the weights.
+        """Load the weights; `place` names the encoder in errors.
 
         Raises:
             HymaError: if the model or its weights cannot be had.
         """
         self.device, self.precision, self.unit_length = device, precision, params.unit_length
-        self.model = _load(params, field(params, slug)).eval().requires_grad_(False).to(device)
+        self.model = _load(params, place).eval().requires_grad_(False).to(device)
         config = resolve_model_data_config(self.model)
         self.transform = create_transform(**config, is_training=False)
         self.identity = identity(
