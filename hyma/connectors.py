@@ -6,7 +6,7 @@ B batch, D_text and D_image the encoders' widths.
 
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -83,6 +83,15 @@ class Stitch:
     image_connector: Connector | None = None
     """The linear map of the image side, on unit vectors; only a two-sided connector has one."""
 
+    def to(self, device: torch.device) -> "Stitch":
+        """The same on a device."""
+        image = self.image_connector
+        return replace(
+            self,
+            connector={name: tensor.detach().to(device) for name, tensor in self.connector.items()},
+            image_connector=image and {name: tensor.detach().to(device) for name, tensor in image.items()},
+        )
+
     def embed_image(self, feature: Tensor) -> Tensor:
         """Return unit vectors [B, D] for image features [B, D_image]; D is D_image, or the shared width."""
         unit = functional.normalize(self.image_normaliser(feature), dim=-1)
@@ -97,21 +106,26 @@ class Stitch:
 
 def save(path: Path, stitches: dict[str, Stitch]) -> None:
     """Write the connectors of pairs (``image-text``) to one safetensors file; equal statistics once."""
-    tensors: dict[str, Tensor] = {}
-    for pair, stitch in stitches.items():
-        image, text = pair.split("-")
-        for side, connector in (("text", stitch.connector), ("image", stitch.image_connector or {})):
-            for name, tensor in connector.items():
-                tensors[f"{pair}/{side}/{name}"] = tensor.detach().cpu().contiguous().clone()
-        for slug, normaliser in ((image, stitch.image_normaliser), (text, stitch.text_normaliser)):
-            for name, tensor in normaliser.tensors().items():
-                tensors[f"{slug}/{name}"] = tensor.cpu().contiguous().clone()
+    found = {
+        name: tensor for pair, stitch in stitches.items() for name, tensor in tensors(pair, stitch).items()
+    }
     specs = {pair: asdict(stitch.spec) for pair, stitch in stitches.items()}
     kind = next(iter(stitches.values())).image_normaliser.kind
     # One key: safetensors writes several in any order, and equal connectors should give equal bytes.
     metadata = {KEY: json.dumps({"specs": specs, "normalise": kind}, sort_keys=True)}
     with atomic(path) as temporary:
-        save_file(dict(sorted(tensors.items())), temporary, metadata=metadata)
+        save_file(dict(sorted(found.items())), temporary, metadata=metadata)
+
+
+def tensors(pair: str, stitch: Stitch) -> dict[str, Tensor]:
+    """All tensors of a pair's connector and of what normalises its sides, by the names that files give them."""
+    image, text = pair.split("-")
+    found: dict[str, Tensor] = {}
+    for side, connector in (("text", stitch.connector), ("image", stitch.image_connector or {})):
+        found |= {f"{pair}/{side}/{name}": tensor for name, tensor in connector.items()}
+    for slug, normaliser in ((image, stitch.image_normaliser), (text, stitch.text_normaliser)):
+        found |= {f"{slug}/{name}": tensor for name, tensor in normaliser.tensors().items()}
+    return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in found.items()}
 
 
 def load(path: Path) -> dict[str, Stitch]:
@@ -122,7 +136,7 @@ def load(path: Path) -> dict[str, Stitch]:
     """
     try:
         with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             metadata = json.loads((file.metadata() or {})[KEY])
     except (OSError, SafetensorError) as error:
         raise HymaError(f"{path}: connectors cannot be read ({error}); run `dvc repro` again") from None
@@ -130,12 +144,10 @@ def load(path: Path) -> dict[str, Stitch]:
         raise HymaError(f"{path}: not a file of connectors; run `dvc repro` again") from None
 
     def normaliser(slug: str) -> Normaliser:
-        return Normaliser(metadata["normalise"], tensors.get(f"{slug}/mean"), tensors.get(f"{slug}/std"))
+        return Normaliser(metadata["normalise"], stored.get(f"{slug}/mean"), stored.get(f"{slug}/std"))
 
     def connector(place: str) -> Connector:
-        return {
-            name.removeprefix(place): tensor for name, tensor in tensors.items() if name.startswith(place)
-        }
+        return {name.removeprefix(place): tensor for name, tensor in stored.items() if name.startswith(place)}
 
     stitches = {}
     for pair, spec in metadata["specs"].items():

@@ -5,8 +5,10 @@ import torch
 from hyma.errors import HymaError
 
 
-def resolve(name: str) -> torch.device:
+def resolve(name: str, place: str = "params.yaml: device") -> torch.device:
     """Return the device for ``auto``, ``cpu`` or ``cuda``; make results repeatable on it.
+
+    `place` says in errors where the name stands.
 
     Raises:
         HymaError: if cuda is asked for and not there.
@@ -16,5 +18,5 @@ def resolve(name: str) -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda" and not torch.cuda.is_available():
-        raise HymaError("params.yaml: device: cuda is not available on this machine; set it to auto or cpu")
+        raise HymaError(f"{place}: cuda is not available on this machine; set it to auto or cpu")
     return torch.device(name)

@@ -7,6 +7,7 @@ from pydantic import Field, StringConstraints, model_validator
 from hyma.encoders.params import PUBLISHED, ExtractParams, ImageEncoderParams, TextEncoderParams
 from hyma.evaluate_params import EvaluateParams
 from hyma.kinds import DeviceName
+from hyma.model.params import WINNER, ExportParams
 from hyma.params import Section
 from hyma.readers.params import DataSource
 from hyma.search.params import ConnectorParams, GridParams, HymaParams, RefineParams, UnimodalParams
@@ -37,6 +38,7 @@ class Experiment(Section):
     unimodal: UnimodalParams
     search: SearchParams
     evaluate: EvaluateParams
+    export: ExportParams
     studies: StudiesParams
 
     @model_validator(mode="after")
@@ -55,7 +57,16 @@ class Experiment(Section):
                 f"hyma.bm: {self.hyma.bm} pairs a step, but the encoders make only {pairs} pairs; "
                 f"set it to {pairs} or less"
             )
+        self._exported_pair_exists()
         return self
+
+    def _exported_pair_exists(self) -> None:
+        image, _, text = self.export.pair.partition("-")
+        if self.export.pair != WINNER and not (image in self.image_encoders and text in self.text_encoders):
+            raise ValueError(
+                f"export.pair: {self.export.pair!r} is no pair of these encoders; "
+                f"give <image encoder>-<text encoder>, or {WINNER}"
+            )
 
     def _published_features_fit(self) -> None:
         for side in ("image_encoders", "text_encoders"):

@@ -79,6 +79,8 @@ def decode(data: bytes) -> Image.Image:
             with Image.open(io.BytesIO(data)) as image:
                 _refuse_enormous(image)
                 image.load()
+                with suppress(Exception):  # damaged EXIF data: the pixels are as good as ever
+                    ImageOps.exif_transpose(image, in_place=True)
                 return _rgb(image)
     except UnreadableError:
         raise
@@ -98,8 +100,18 @@ def _refuse_enormous(image: Image.Image) -> None:
         )
 
 
+def upright(image: Image.Image) -> Image.Image:
+    """Return a picture as RGB, turned as its EXIF data say, on white where it is transparent.
+
+    Raises:
+        UnreadableError: if its values are floating-point numbers.
+    """
+    with suppress(Exception):
+        image = ImageOps.exif_transpose(image)
+    return _rgb(image)
+
+
 def _rgb(image: Image.Image) -> Image.Image:
-    _turn_upright(image)
     if image.mode.startswith("I"):
         image = _eight_bits(image)
     if image.mode == "F":
@@ -109,11 +121,6 @@ def _rgb(image: Image.Image) -> Image.Image:
     shown = image.convert("RGBA")
     white = Image.new("RGBA", shown.size, "white")
     return Image.alpha_composite(white, shown).convert("RGB")
-
-
-def _turn_upright(image: Image.Image) -> None:
-    with suppress(Exception):  # damaged EXIF data: the pixels are as good as ever
-        ImageOps.exif_transpose(image, in_place=True)
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:

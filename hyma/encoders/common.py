@@ -38,6 +38,11 @@ def identity(*parts: object, unit_length: bool = False, precision: torch.dtype =
     return "|".join(map(str, [*parts, *extra]))
 
 
+def transform_of(identity: str) -> str:
+    """Return what an encoder's identity says of its transform; nothing for texts."""
+    return "|".join(identity.split("|")[4:])
+
+
 def digest(folder: Path) -> str:
     """Return the hex digest of all files of a model's folder that its features depend on."""
     files = sorted(path for path in folder.rglob("*") if path.suffix in CONTENT)

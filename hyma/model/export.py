@@ -1,0 +1,75 @@
+"""Writing a model as a folder: config.json, connector.safetensors, local weights of the encoders, README.md."""
+
+import shutil
+from pathlib import Path
+
+from hyma import connectors
+from hyma.encoders.common import CONTENT
+from hyma.files import write_json, write_text
+from hyma.model import config as configs
+from hyma.model.card import Run, card
+from hyma.model.config import ConnectorEntry, ModelConfig
+from hyma.model.sides import Side
+from hyma.model.stitched import StitchedModel
+
+CARD, RANKING = "README.md", "ranking.json"
+
+
+def write(model: StitchedModel, folder: Path, run: Run | None = None) -> None:
+    """Write `model` into `folder`, which is there and empty.
+
+    Encoders whose weights are local files or folders are copied; those of a hub or a package are named. The card
+    and the ranking are those of `run`, else those of the folder that the model came from.
+    """
+    connectors.save(folder / configs.CONNECTOR, {model.pair: model.stitch})
+    weights = {side.side: _copy_weights(side, folder) for side in (model.image_side, model.text_side)}
+    spec = model.stitch.spec
+    config = ModelConfig(
+        pair=model.pair,
+        method=model.method,
+        protocol=model.protocol,
+        image_encoder=model.image_side.entry(weights["image"]),
+        text_encoder=model.text_side.entry(weights["text"]),
+        connector=ConnectorEntry(
+            kind=spec.kind,
+            d_text=spec.d_text,
+            d_image=spec.d_image,
+            hidden=spec.hidden,
+            shared=spec.shared,
+            normalise=model.stitch.image_normaliser.kind,
+            sides="two-sided" if model.stitch.image_connector else "one-sided",
+        ),
+        logit_scale=model.logit_scale,
+        files=configs.hashes(folder),
+    )
+    write_json(folder / configs.CONFIG, config.model_dump())
+    _write_card(model, config, folder, run)
+
+
+def _copy_weights(side: Side, folder: Path) -> str | None:
+    """Copy a side's local weights; return where they lie in the folder, None if there are none."""
+    source = side.local_weights
+    if source is None:
+        return None
+    own = folder / f"{side.side}_encoder"
+    if source.is_file():
+        own.mkdir()
+        shutil.copyfile(source, own / source.name)
+        return f"{own.name}/{source.name}"
+    for file in sorted(path for path in source.rglob("*") if path.suffix in CONTENT):
+        copied = own / file.relative_to(source)
+        copied.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, copied)
+    return own.name
+
+
+def _write_card(model: StitchedModel, config: ModelConfig, folder: Path, run: Run | None) -> None:
+    before = model.folder
+    if run is None and before is not None and before != folder:
+        for name in (CARD, RANKING):
+            if (before / name).is_file():
+                shutil.copyfile(before / name, folder / name)
+    if run is not None:
+        write_json(folder / RANKING, run.ranking)
+    if not (folder / CARD).exists():
+        write_text(folder / CARD, card(config, run))

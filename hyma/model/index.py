@@ -1,0 +1,136 @@
+"""An index of pictures: their embeddings on disk, and the ones nearest to a query.
+
+Letters: N pictures, D the width of the model's space.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+from tqdm import tqdm
+
+from hyma import features
+from hyma.errors import HymaError
+from hyma.features import FeatureInfo, Features
+from hyma.model.stitched import Picture, StitchedModel, opened
+
+CHUNK = 1024
+"""Pictures that are opened, encoded and written at once."""
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A picture that was found."""
+
+    path: str
+    score: float
+    """Cosine with the query, -1 to 1."""
+
+
+@dataclass(frozen=True)
+class ImageIndex:
+    """Embeddings of pictures; from a file they are memory-mapped, not read.
+
+    `chunks` are float32 unit vectors [n, D] each, together N rows, in the order of `names`.
+    """
+
+    names: Sequence[str]
+    chunks: Sequence[np.ndarray]
+    fingerprint: str
+    """Of the model that made them."""
+
+    @classmethod
+    def of(cls, model: StitchedModel, pictures: Iterable[Picture], names: Sequence[str]) -> "ImageIndex":
+        """Index pictures in memory, under `names`."""
+        return cls(names, [model.encode_image(pictures).numpy()], model.fingerprint)
+
+    @classmethod
+    def open(cls, file: Path) -> "ImageIndex":
+        """Open what `write` wrote.
+
+        Raises:
+            HymaError: if there is no such file, or it is no index.
+        """
+        try:
+            found = Features(file)
+        except HymaError:
+            said = "not an index" if file.is_file() else "no such file"
+            raise HymaError(f"{file}: {said}; write one with `hyma index FOLDER`") from None
+        return cls(found.ids, list(found.chunks()), found.info.encoder)
+
+    def check(self, fingerprint: str) -> None:
+        """Refuse a model that did not make this index.
+
+        Raises:
+            HymaError: if the fingerprints differ.
+        """
+        if fingerprint != self.fingerprint:
+            raise HymaError(
+                "index: made with another model; name that one with --model, or index the folder again"
+            )
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def nearest(self, query_D: Tensor, top: int) -> list[Hit]:
+        """Return the `top` pictures with the highest cosine, best first; chunk by chunk, in the memory of one."""
+        best: list[tuple[float, int]] = []
+        start = 0
+        for chunk_nD in self.chunks:
+            score_n = chunk_nD @ query_D.numpy()
+            kept = np.argsort(-score_n, kind="stable")[:top]
+            best = sorted([*best, *((-float(score_n[row]), start + int(row)) for row in kept)])[:top]
+            start += len(chunk_nD)
+        return [Hit(str(self.names[row]), -score) for score, row in best]
+
+
+def write(
+    file: Path,
+    model: StitchedModel,
+    paths: Sequence[Path],
+    batch_size: int = 64,
+    skip_unreadable: bool = False,
+) -> list[str]:
+    """Encode picture files into an index, chunk by chunk.
+
+    Args:
+        file: where to.
+        model: encodes them.
+        paths: of the pictures; they are the names in the index.
+        batch_size: pictures encoded at once.
+        skip_unreadable: leave out pictures that cannot be read instead of stopping.
+
+    Returns:
+        What was left out, and why.
+
+    Raises:
+        HymaError: if there are no pictures, or one cannot be read.
+    """
+    skipped: list[str] = []
+    if not paths:
+        raise HymaError("no pictures to index; give a folder that holds some")
+
+    def readable() -> Iterator[tuple[str, Image.Image]]:
+        for path in tqdm(paths, desc="index", unit="image", disable=None):
+            try:
+                yield str(path), opened(path)
+            except HymaError as error:
+                if not skip_unreadable:
+                    raise
+                skipped.append(str(error))
+
+    def chunks() -> Iterator[tuple[list[str], np.ndarray]]:
+        pictures = readable()
+        while batch := list(islice(pictures, CHUNK)):
+            names, images = zip(*batch, strict=True)
+            yield list(names), model.encode_image(images, batch_size).numpy()
+
+    features.write(file, FeatureInfo(model.fingerprint, "", model.dim, 0.0), chunks())
+    if len(skipped) == len(paths):
+        file.unlink()
+        raise HymaError(f"none of {len(paths)} pictures can be read; the first: {skipped[0]}")
+    return skipped

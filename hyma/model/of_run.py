@@ -1,0 +1,101 @@
+"""From a finished run in this folder to a model: which pair, whose connector, and what the run measured."""
+
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hyma import params
+from hyma.encoders.params import ImageEncoderParams, TextEncoderParams
+from hyma.errors import HymaError
+from hyma.files import atomic, read_json
+from hyma.model import export
+from hyma.model.card import Run
+from hyma.model.params import BEST, WINNER, ExportParams
+from hyma.model.stitched import StitchedModel
+from hyma.readers.params import DataSource
+from hyma.search import records
+from hyma.search.params import ConnectorParams
+from hyma.search.result import load_stitches
+
+Json = dict[str, Any]
+METRICS = Path("metrics")
+
+
+def export_run(chosen: ExportParams, folder: Path) -> StitchedModel:
+    """Write the model of a pair into `folder`, which is replaced; return it.
+
+    Raises:
+        HymaError: if there is no run here, no such pair, or no such method with connectors.
+    """
+    run = read_run()
+    pair, method = choose(chosen, run.ranking)
+    model = of_pair(pair, method, run)
+    with atomic(folder) as temporary:
+        temporary.mkdir()
+        export.write(model, temporary, run)
+    return model
+
+
+def read_run() -> Run:
+    """What the run measured; reads params.yaml and metrics/.
+
+    Raises:
+        HymaError: if nothing was measured yet.
+    """
+    if not (METRICS / "ranking.json").is_file():
+        raise HymaError(
+            f"{METRICS / 'ranking.json'}: no run here yet; run `dvc repro`, or go to the project's folder"
+        )
+    training = params.read("training", dict[str, DataSource])
+    names = params.read("benchmarks", dict[str, DataSource])
+    return Run(
+        ranking=read_json(METRICS / "ranking.json"),
+        benchmarks={name: read_json(METRICS / f"benchmarks/{name}.json") for name in names},
+        formats={name: source.format for name, source in names.items()},
+        trained_on=", ".join(f"{name} ({source.format})" for name, source in training.items()),
+    )
+
+
+def choose(chosen: ExportParams, ranking: Json) -> tuple[str, str]:
+    """Return the pair and the method whose connector is taken.
+
+    Raises:
+        HymaError: if there is no such pair, the method has no connectors, or its connector of the pair failed.
+    """
+    winner, scores = ranking["winner"], ranking["scores"]
+    pair = winner["pair"] if chosen.pair == WINNER else chosen.pair
+    if pair not in scores[ranking["oracle"]]:
+        known = list(scores[ranking["oracle"]])
+        close = get_close_matches(pair, known, n=3) or known[:3]
+        raise HymaError(
+            f"export.pair: no pair {pair!r} in this run; there are {len(known)}, such as {', '.join(close)}"
+        )
+    if chosen.method != BEST and chosen.method not in scores:
+        raise HymaError(
+            f"export.method: {chosen.method!r} has no connectors; choose one of {', '.join(scores)}"
+        )
+    made = {name: of[pair]["mean"] for name, of in scores.items() if of[pair]["mean"] is not None}
+    if chosen.method == BEST:
+        return pair, max(sorted(made), key=made.__getitem__)
+    if chosen.method not in made:
+        raise HymaError(f"export.method: {chosen.method} failed on {pair}; choose one of {', '.join(made)}")
+    return pair, chosen.method
+
+
+def of_pair(pair: str, method: str, run: Run) -> StitchedModel:
+    """Put the model of a pair together from the run's connectors and the encoders that params.yaml names."""
+    image, text = pair.split("-")
+    name = f"{pair}.safetensors" if method == "grid" else "result.safetensors"
+    return StitchedModel(
+        load_stitches([records.folder(method) / name], [pair])[pair],
+        params.read(f"image_encoders.{image}", ImageEncoderParams),
+        params.read(f"text_encoders.{text}", TextEncoderParams),
+        logit_scale=params.read("connector", ConnectorParams).logit_scale,
+        device="cpu",
+        dtype=torch.float32,
+        pair=pair,
+        method=method,
+        protocol=run.ranking["protocol"],
+    )

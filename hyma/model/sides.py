@@ -1,0 +1,102 @@
+"""One of the two encoders of a model, loaded when it is needed."""
+
+import warnings
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from hyma.encoders.common import transform_of
+from hyma.encoders.load import Encoder, load
+from hyma.encoders.params import HUB, EncoderParams, ImageEncoderParams, TextEncoderParams
+from hyma.errors import HymaError
+from hyma.model import config as configs
+from hyma.model.config import EncoderEntry, ModelConfig
+
+
+class Side:
+    """The encoder of a side: an object, or what says how to load one, or neither."""
+
+    def __init__(
+        self,
+        side: Literal["image", "text"],
+        slug: str,
+        encoder: Encoder | EncoderParams | None,
+        dim: int,
+        device: torch.device,
+        dtype: torch.dtype,
+    ):
+        self.side, self.slug, self.dim, self.device, self.dtype = side, slug, dim, device, dtype
+        self.params: EncoderParams | None = None
+        """What says how to load it, if anything does."""
+        self.object: Encoder | None = None
+        if isinstance(encoder, ImageEncoderParams | TextEncoderParams):
+            self.params = encoder
+        else:
+            self.object = encoder
+        self.place = f"{side}_encoder"
+        self.exported: tuple[Path, ModelConfig] | None = None
+
+    def of_folder(self, folder: Path, config: ModelConfig) -> None:
+        """Take the encoder that an exported model names; its weights are checked when they are loaded."""
+        entry: EncoderEntry = getattr(config, self.place)
+        self.exported = folder, config
+        if entry.source != "custom":
+            self.params = entry.params(folder, self.side)
+
+    @property
+    def name(self) -> str:
+        """What to call it."""
+        return self.slug if self.params is None else self.params.name
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        """The encoder itself.
+
+        Raises:
+            HymaError: if there is none, its weights cannot be had or were altered, or it is not the connector's.
+        """
+        encoder = self.object or self._loaded()
+        if encoder.dim != self.dim:
+            raise HymaError(f"{self.place}: {encoder.dim} wide, but the connector was trained for {self.dim}")
+        return encoder
+
+    def _loaded(self) -> Encoder:
+        if self.params is None or self.params.source == "precomputed":
+            raise HymaError(
+                f"{self.place}: this model holds no {self.side} encoder; give one as `{self.side}_encoder=`, "
+                f"or features to `embed_{self.side}`"
+            )
+        if self.exported is None:
+            return load(self.params, self.place, self.device, self.dtype)
+        folder, config = self.exported
+        configs.verify(folder, config, f"{self.side}_encoder/")
+        encoder = load(self.params, f"{folder / configs.CONFIG}: {self.place}", self.device, self.dtype)
+        _warn_of_another_transform(encoder, getattr(config, self.place).transform, self.place)
+        return encoder
+
+    def entry(self, weights: str | None) -> EncoderEntry:
+        """What config.json says of this side; `weights` is where they lie beside it."""
+        own: dict[str, Any] = {"source": "custom", "name": self.slug}
+        if self.params is not None:
+            own = self.params.model_dump(include={"source", "name", "revision", "unit_length"})
+        none = own["source"] in ("custom", "precomputed") and self.object is None
+        transform = "" if none else transform_of(self.encoder.identity)
+        return EncoderEntry(slug=self.slug, weights=weights, dim=self.dim, transform=transform, **own)
+
+    @property
+    def local_weights(self) -> Path | None:
+        """The file or folder that holds the weights, if params.yaml or config.json names one."""
+        if self.params is None or self.params.source == "precomputed" or self.params.weights == HUB:
+            return None
+        return Path(self.params.weights)
+
+
+def _warn_of_another_transform(encoder: Encoder, before: str, place: str) -> None:
+    """The weights are the same to the byte; how pictures are brought to them is up to the library's version."""
+    now = transform_of(encoder.identity)
+    if before not in ("", now):
+        warnings.warn(
+            f"{place}: pictures are transformed by {now} here, in training by {before}", stacklevel=2
+        )

@@ -1,0 +1,329 @@
+"""The stitched model: two frozen encoders and the connector between them, ready to classify and to search.
+
+Letters: N pictures, M texts, C labels, D the width of the shared space.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence, Sized
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import torch
+from huggingface_hub import PyTorchModelHubMixin, snapshot_download
+from PIL import Image
+from torch import Tensor
+from tqdm import tqdm
+
+from hyma import connectors, device
+from hyma.connectors import Stitch
+from hyma.encoders.common import reason
+from hyma.encoders.load import Encoder
+from hyma.encoders.params import EncoderParams
+from hyma.errors import HymaError
+from hyma.files import sha256
+from hyma.model import config as configs
+from hyma.model.sides import Side
+from hyma.pictures import UnreadableError, decode, upright
+
+if TYPE_CHECKING:
+    from hyma.model.index import Hit, ImageIndex
+    from hyma.model.open_clip_view import OpenClipView
+
+Picture = Image.Image | str | Path
+AnyEncoder = Encoder | EncoderParams
+
+
+class StitchedModel(
+    PyTorchModelHubMixin,
+    library_name="hyma",
+    tags=["hyma", "model-stitching"],
+    pipeline_tag="zero-shot-image-classification",
+):
+    """A vision–language model: pictures and texts as unit vectors of one space.
+
+    >>> from PIL import Image
+    >>> from hyma import StitchedModel
+    >>> model = StitchedModel.from_pretrained("models/best")
+    >>> pictures = [Image.new("RGB", (64, 64), "red"), Image.new("RGB", (64, 64), "blue")]
+    >>> model.classify(pictures, ["red", "green", "blue"], ["a {} picture", "something {}"]).shape
+    torch.Size([2, 3])
+    >>> model.encode_image(pictures) @ model.encode_text(["a red square"]).T  # cosines, [2, 1]
+    tensor(...)
+
+    The encoders are loaded when they are first needed, each for itself.
+    """
+
+    def __init__(
+        self,
+        stitch: Stitch,
+        image_encoder: AnyEncoder | None = None,
+        text_encoder: AnyEncoder | None = None,
+        *,
+        logit_scale: float = 100.0,
+        device: str = "auto",
+        dtype: torch.dtype = torch.float32,
+        pair: str = "image-text",
+        method: str | None = None,
+        protocol: str | None = None,
+    ):
+        """Put a model together from a connector and two encoders.
+
+        Args:
+            stitch: the pair's connector, from a search.
+            image_encoder: what the section ``image_encoders.<slug>`` says, or any object of the form
+                `hyma.encoders.load.Encoder`; None: only `embed_image` works.
+            text_encoder: the same for texts.
+            logit_scale: what cosines are multiplied by before a softmax.
+            device: ``auto``, ``cpu`` or ``cuda``.
+            dtype: precision of the encoders' forward pass; embeddings are float32 whatever it is.
+            pair: ``<image slug>-<text slug>``.
+            method: the search method that made the connector.
+            protocol: the evaluation protocol that ranked the pairs.
+        """
+        self.device = _device(device)
+        self.stitch, self.logit_scale = stitch.to(self.device), logit_scale
+        self.pair, self.method, self.protocol = pair, method, protocol
+        image, _, text = pair.partition("-")
+        self.image_side = Side("image", image, image_encoder, stitch.spec.d_image, self.device, dtype)
+        self.text_side = Side("text", text, text_encoder, stitch.spec.d_text, self.device, dtype)
+        self.folder: Path | None = None
+
+    @classmethod
+    def from_pretrained(  # type: ignore[override]
+        cls,
+        model: str | Path,
+        *,
+        device: str = "auto",
+        dtype: torch.dtype = torch.float32,
+        image_encoder: Encoder | None = None,
+        text_encoder: Encoder | None = None,
+        **hub: Any,
+    ) -> Self:
+        """Load a model from a folder, or from a repository of the Hugging Face hub.
+
+        Args:
+            model: the folder that `save_pretrained`, `dvc repro` or `hyma export` wrote, or ``owner/name``.
+            device: ``auto``, ``cpu`` or ``cuda``.
+            dtype: precision of the encoders' forward pass.
+            image_encoder: in place of the one that config.json names; has to give the same features.
+            text_encoder: the same for texts.
+            hub: options of `huggingface_hub.snapshot_download`, such as ``revision``, ``token`` or ``cache_dir``.
+
+        Raises:
+            HymaError: if there is no such model, or a file is missing, altered or of another format version.
+        """
+        folder = _folder(model, hub)
+        config = configs.read(folder)
+        configs.verify(folder, config, configs.CONNECTOR)
+        stitch = connectors.load(folder / configs.CONNECTOR).get(config.pair)
+        if stitch is None:
+            raise HymaError(
+                f"{folder / configs.CONNECTOR}: no connector of {config.pair}; export the model again"
+            )
+        made = cls(
+            stitch,
+            image_encoder,
+            text_encoder,
+            logit_scale=config.logit_scale,
+            device=device,
+            dtype=dtype,
+            pair=config.pair,
+            method=config.method,
+            protocol=config.protocol,
+        )
+        made.folder = folder
+        for side, given in ((made.image_side, image_encoder), (made.text_side, text_encoder)):
+            if given is None:
+                side.of_folder(folder, config)
+        return made
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        """Write config.json, connector.safetensors, local weights of the encoders and a README.md."""
+        from hyma.model.export import write
+
+        write(self, save_directory)
+
+    @property
+    def dim(self) -> int:
+        """The width of the shared space."""
+        return self.stitch.spec.shared or self.stitch.spec.d_image
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hex digest of the connector and of what names the image encoder: equal for equal embeddings of pictures."""
+        tensors = sorted(connectors.tensors(self.pair, self.stitch).items())
+        content = [part for name, tensor in tensors for part in (name, tensor.numpy().tobytes())]
+        return sha256(self.image_side.name, *content)
+
+    @property
+    def preprocess(self) -> Any:
+        """Turns a PIL picture into the image encoder's input [3, H, W]."""
+        return self.image_side.encoder.transform
+
+    def encode_image(
+        self, images: Iterable[Picture] | Tensor, batch_size: int = 64, progress: bool = False
+    ) -> Tensor:
+        """Encode pictures.
+
+        Args:
+            images: PIL pictures or paths, as many as you like, opened as they are needed; or a tensor [N, 3, H, W]
+                of pictures that `preprocess` made.
+            batch_size: pictures encoded at once.
+            progress: show a progress bar.
+
+        Returns:
+            Unit vectors [N, D], float32, on the CPU.
+
+        Raises:
+            HymaError: if there is no picture, or one cannot be read.
+        """
+        single = isinstance(images, Image.Image | str | Path)
+        found = list(self.embedded([images] if single else images, batch_size, progress))  # type: ignore[list-item]
+        if not found:
+            raise HymaError("images: none given; give at least one picture")
+        return torch.cat(found)
+
+    def embedded(
+        self, images: Iterable[Picture] | Tensor, batch_size: int = 64, progress: bool = False
+    ) -> Iterator[Tensor]:
+        """Yield the unit vectors of pictures batch by batch, [n, D] each, in the memory of one batch."""
+        total = len(images) if isinstance(images, Sized) else None
+        with tqdm(total=total, desc="images", unit="image", disable=None if progress else True) as bar:
+            for batch in _batches(images, batch_size):
+                input_B3HW = (
+                    batch if isinstance(batch, Tensor) else torch.stack([self._input(p) for p in batch])
+                )
+                yield self.embed_image(torch.from_numpy(self.image_side.encoder.encode(input_B3HW)))
+                bar.update(len(input_B3HW))
+
+    def _input(self, picture: Picture) -> Tensor:
+        return self.preprocess(opened(picture))
+
+    def encode_text(self, texts: Sequence[str], batch_size: int = 256) -> Tensor:
+        """Encode texts; return unit vectors [M, D], float32, on the CPU.
+
+        Raises:
+            HymaError: if there is no text.
+        """
+        texts = [texts] if isinstance(texts, str) else list(texts)
+        if not texts:
+            raise HymaError("texts: none given; give at least one")
+        encoder = self.text_side.encoder
+        return torch.cat(
+            [self.embed_text(torch.from_numpy(encoder.encode(part))) for part in _batches(texts, batch_size)]
+        )
+
+    @torch.no_grad()
+    def embed_image(self, feature_ND: Tensor) -> Tensor:
+        """Carry features [N, D_image] of the image encoder into the shared space: unit vectors [N, D]."""
+        return self.stitch.embed_image(feature_ND.to(self.device, torch.float32)).cpu()
+
+    @torch.no_grad()
+    def embed_text(self, feature_ME: Tensor) -> Tensor:
+        """Carry features [M, D_text] of the text encoder into the shared space: unit vectors [M, D]."""
+        return self.stitch.embed_text(feature_ME.to(self.device, torch.float32)).cpu()
+
+    def classify(
+        self,
+        images: Iterable[Picture] | Tensor,
+        labels: Sequence[str],
+        templates: Sequence[str] = ("{}",),
+        batch_size: int = 64,
+        progress: bool = False,
+    ) -> Tensor:
+        """Say how likely each label is for each picture (zero-shot classification).
+
+        Args:
+            images: as for `encode_image`.
+            labels: what to choose from, two at least.
+            templates: sentences with ``{}`` where the label goes. A label's vector is the mean of its sentences'
+                unit vectors, brought to unit length (Radford et al. 2021).
+            batch_size: pictures encoded at once.
+            progress: show a progress bar.
+
+        Returns:
+            Probabilities [N, C]: the softmax of cosines times `logit_scale`.
+
+        Raises:
+            HymaError: if there are fewer than two labels, a template has no place for them, or as `encode_image`.
+        """
+        label_CD = self.label_vectors(labels, templates)
+        image_ND = self.encode_image(images, batch_size, progress)
+        return (self.logit_scale * image_ND @ label_CD.T).softmax(-1)
+
+    def label_vectors(self, labels: Sequence[str], templates: Sequence[str] = ("{}",)) -> Tensor:
+        """Return a unit vector for each label, [C, D]; see `classify`."""
+        labels, templates = _several(labels), [templates] if isinstance(templates, str) else list(templates)
+        if not templates or not all("{}" in template for template in templates):
+            raise HymaError("templates: each needs {} where the label goes, as in 'a photo of a {}'")
+        texts = [template.replace("{}", label) for label in labels for template in templates]
+        text_CTD = self.encode_text(texts).reshape(len(labels), len(templates), -1)
+        return torch.nn.functional.normalize(text_CTD.mean(1), dim=-1)
+
+    def search(self, query: str, index: "ImageIndex", top: int = 10) -> "list[Hit]":
+        """Return the `top` pictures of an index that a text describes best, best first.
+
+        Raises:
+            HymaError: if the index was made with another model.
+        """
+        index.check(self.fingerprint)
+        return index.nearest(self.encode_text([query])[0], top)
+
+    def as_open_clip(self) -> "OpenClipView":
+        """The model as open_clip shapes one: for code that evaluates such models, CLIP_benchmark for one."""
+        from hyma.model.open_clip_view import OpenClipView
+
+        return OpenClipView(self)
+
+    def __repr__(self) -> str:
+        image, text = self.image_side.name, self.text_side.name
+        return f"StitchedModel({image} × {text}, {self.dim} wide, on {self.device})"
+
+
+def opened(picture: Picture) -> Image.Image:
+    """Return a picture, RGB and upright; a path is read.
+
+    Raises:
+        HymaError: if it cannot be read.
+    """
+    if isinstance(picture, Image.Image):
+        return upright(picture)
+    try:
+        return decode(Path(picture).read_bytes())
+    except (OSError, UnreadableError) as error:
+        said = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise HymaError(f"{picture}: {said}; leave it out or replace it") from None
+
+
+def _several(labels: Sequence[str]) -> list[str]:
+    found = [labels] if isinstance(labels, str) else [str(label) for label in labels]
+    if len(found) < 2:
+        raise HymaError(f"labels: {len(found)} given; give at least two to choose from")
+    return found
+
+
+def _batches(items: Any, size: int) -> Iterator[Any]:
+    if isinstance(items, Tensor):
+        yield from items.split(size)
+        return
+    waiting = iter(items)
+    while batch := list(islice(waiting, size)):
+        yield batch
+
+
+def _device(name: str) -> torch.device:
+    return device.resolve(name, "device")
+
+
+def _folder(model: str | Path, hub: dict[str, Any]) -> Path:
+    """The folder itself, or the hub's repository as a folder."""
+    if Path(model).is_dir():
+        return Path(model)
+    try:
+        return Path(snapshot_download(str(model), **hub))
+    except Exception as error:  # the hub's client raises its own kinds, and those of its transport
+        raise HymaError(
+            f"{model}: no such folder, and the hub does not give it ({reason(error)}); run `dvc repro`, "
+            "name the folder, or connect to the hub"
+        ) from None
