@@ -9,17 +9,17 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from hyma import features
 from hyma.errors import HymaError
 from hyma.features import FeatureInfo, Features
-from hyma.model.stitched import Picture, StitchedModel, opened
+from hyma.model.files import PictureFiles, Skipped
+from hyma.model.stitched import Picture, StitchedModel
 
-CHUNK = 1024
-"""Pictures that are opened, encoded and written at once."""
+BATCHES = 16
+"""Batches of vectors that are written at once."""
 
 
 @dataclass(frozen=True)
@@ -94,8 +94,8 @@ def write(
     paths: Sequence[Path],
     batch_size: int = 64,
     skip_unreadable: bool = False,
-) -> list[str]:
-    """Encode picture files into an index, chunk by chunk.
+) -> list[Skipped]:
+    """Encode picture files into an index, chunk by chunk, in the memory of one.
 
     Args:
         file: where to.
@@ -108,29 +108,22 @@ def write(
         What was left out, and why.
 
     Raises:
-        HymaError: if there are no pictures, or one cannot be read.
+        HymaError: if there are no pictures, one cannot be read, or there is a folder at `file`.
     """
-    skipped: list[str] = []
     if not paths:
         raise HymaError("no pictures to index; give a folder that holds some")
+    if file.is_dir():  # it would be replaced, with all that is in it
+        raise HymaError(f"{file}: a folder; name a file for the index")
+    pictures = PictureFiles(paths, skip_unreadable, "index")
+    info = FeatureInfo(model.fingerprint, "", model.dim, 0.0)
+    features.write(file, info, _chunks(model.embedded(pictures, batch_size), pictures.read))
+    return pictures.skipped
 
-    def readable() -> Iterator[tuple[str, Image.Image]]:
-        for path in tqdm(paths, desc="index", unit="image", disable=None):
-            try:
-                yield str(path), opened(path)
-            except HymaError as error:
-                if not skip_unreadable:
-                    raise
-                skipped.append(str(error))
 
-    def chunks() -> Iterator[tuple[list[str], np.ndarray]]:
-        pictures = readable()
-        while batch := list(islice(pictures, CHUNK)):
-            names, images = zip(*batch, strict=True)
-            yield list(names), model.encode_image(images, batch_size).numpy()
-
-    features.write(file, FeatureInfo(model.fingerprint, "", model.dim, 0.0), chunks())
-    if len(skipped) == len(paths):
-        file.unlink()
-        raise HymaError(f"none of {len(paths)} pictures can be read; the first: {skipped[0]}")
-    return skipped
+def _chunks(batches: Iterator[Tensor], read: Sequence[Path]) -> Iterator[tuple[list[str], np.ndarray]]:
+    """Join batches of vectors to chunks, under the names of the pictures that were `read` for them."""
+    start = 0
+    while parts := list(islice(batches, BATCHES)):
+        chunk_nD = torch.cat(parts).numpy()
+        yield [str(path) for path in read[start : start + len(chunk_nD)]], chunk_nD
+        start += len(chunk_nD)
