@@ -4,6 +4,7 @@ import json
 import pickle
 import re
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ from hyma import prepared
 from hyma.files import sha256, sha256_file
 from hyma.readers.params import DataSource
 from hyma.readers.prepare import prepare
-from hyma.world import draw, write
+from hyma.world import annotations, draw, write
 from hyma.world.params import WorldParams
 from hyma.world.scenes import (
     Item,
@@ -205,6 +206,21 @@ def test_coco(world: World) -> None:
     for image in images:
         raw = [sentence["raw"] for sentence in image["sentences"]]
         assert raw == captions[f"{image['filepath']}/{image['filename']}"]
+
+
+@pytest.mark.parametrize(("name", "sentence"), [("coco2014", coco_caption), ("flickr8k", flickr_caption)])
+def test_no_two_pictures_share_a_caption(
+    name: str, sentence: Callable[[np.random.Generator, Scene], str]
+) -> None:
+    drawn = write.scenes(0, name, 400, lambda rng, _: random_scene(rng, True), "{0}.jpg")
+    given = annotations.five_captions(drawn, sentence, 0)
+    owners: dict[str, set[int]] = {}
+    for sample, own in zip(drawn, given, strict=True):
+        assert len(own) == 5
+        assert all(mentions(caption, sample.scene.items[0]) for caption in own)
+        for caption in own:
+            owners.setdefault(caption, set()).add(sample.number)
+    assert {len(numbers) for numbers in owners.values()} == {1}
 
 
 def test_flickr(world: World) -> None:

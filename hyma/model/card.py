@@ -16,6 +16,16 @@ TASKS = {
     "vqa": "visual-question-answering",
 }
 """The hub's names of our tasks."""
+DETAILS = {
+    "top5": "top-5 accuracy",
+    "no_image": "without the picture",
+    **{
+        f"{way}_r{k}": f"{said} recall@{k}"
+        for way, said in (("i2t", "image to text"), ("t2i", "text to image"))
+        for k in (1, 5, 10)
+    },
+}
+"""What to call the figures beside a benchmark's score."""
 
 
 @dataclass(frozen=True)
@@ -81,18 +91,23 @@ def _measured(config: ModelConfig, run: Run) -> Mapping[str, Json]:
     }
 
 
+def _apart(metrics: Json) -> Json:
+    """The figures that differ: top-1 accuracy is the score itself."""
+    return {key: value for key, value in metrics.items() if key != "top1"}
+
+
 def _eval_results(config: ModelConfig, run: Run) -> list[EvalResult]:
     found = []
     for name, metrics in _measured(config, run).items():
         content = run.benchmarks[name]
-        for key, value in metrics.items():
+        for key, value in _apart(metrics).items():
             found.append(
                 EvalResult(
                     task_type=TASKS[content["task"]],
                     dataset_type=run.formats[name],
                     dataset_name=name,
                     metric_type="accuracy" if content["task"] != "retrieval" else "recall",
-                    metric_name=content["metric"] if key == "score" else key,
+                    metric_name=content["metric"] if key == "score" else DETAILS.get(key, key),
                     metric_value=round(100 * value, 2),
                 )
             )
@@ -132,7 +147,11 @@ def _results(config: ModelConfig, run: Run) -> str:
     rows = []
     for name, metrics in _measured(config, run).items():
         content = run.benchmarks[name]
-        others = ", ".join(f"{key} {points(value)}" for key, value in metrics.items() if key != "score")
+        others = ", ".join(
+            f"{DETAILS.get(key, key)} {points(value)}"
+            for key, value in _apart(metrics).items()
+            if key != "score"
+        )
         size = str(content["questions"] or content["images"])
         rows.append(
             [name, content["metric"], points(metrics["score"]), points(content["chance"]), others, size]

@@ -1,6 +1,6 @@
 """The annotation files of the embedded world, as plain data in the benchmarks' own structures."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,6 +19,7 @@ from hyma.world.scenes import (
 from hyma.world.things import NOT_IN_IMAGENET, SYMBOLS
 
 CAPTIONS = 5
+TRIES = 50
 Json = dict[str, Any]
 
 
@@ -72,32 +73,45 @@ def coco(samples: Sequence[Annotated], seed: int) -> Json:
     ]
     notes = [
         {"id": sample.number * CAPTIONS + position, "image_id": sample.number, "caption": caption}
-        for sample in samples
-        for position, caption in enumerate(_coco_captions(sample, seed))
+        for sample, captions in zip(samples, five_captions(samples, coco_caption, seed), strict=True)
+        for position, caption in enumerate(captions)
     ]
     return {"info": {"description": "embedded world"}, "images": images, "annotations": notes}
 
 
-def _coco_captions(sample: Annotated, seed: int) -> list[str]:
-    rng = text_generator(sample, seed)
-    return [coco_caption(rng, sample.scene) for _ in range(CAPTIONS)]
+def five_captions(
+    samples: Sequence[Annotated], write: Callable[[np.random.Generator, Scene], str], seed: int
+) -> list[list[str]]:
+    """Write five captions a picture; none that another picture of the set has.
 
+    Whoever is asked for the picture of a caption could not tell which of two is meant.
+    """
+    owner: dict[str, int] = {}
 
-def flickr_captions(sample: Annotated, seed: int) -> list[str]:
-    """Five captions of a picture in the manner of Flickr8k."""
-    rng = text_generator(sample, seed)
-    return [flickr_caption(rng, sample.scene) for _ in range(CAPTIONS)]
+    def new(rng: np.random.Generator, sample: Annotated) -> str:
+        caption = write(rng, sample.scene)
+        for _ in range(TRIES):
+            if owner.setdefault(caption, sample.number) == sample.number:
+                break
+            caption = write(rng, sample.scene)
+        return caption
+
+    return [
+        [new(rng, sample) for _ in range(CAPTIONS)]
+        for sample in samples
+        for rng in [text_generator(sample, seed)]
+    ]
 
 
 def karpathy(samples: Sequence[Annotated], test: int, seed: int) -> Json:
     """Karpathy's split: the first `test` pictures are for testing, the rest for the other splits."""
     rows = []
-    for sample in samples:
+    for sample, captions in zip(samples, five_captions(samples, coco_caption, seed), strict=True):
         split = "test" if sample.number < test else ("val", "restval", "train")[sample.number % 3]
         ids = [sample.number * CAPTIONS + number for number in range(CAPTIONS)]
         sentences = [
             {"raw": raw, "tokens": raw.split(), "sentid": sentid, "imgid": sample.number}
-            for raw, sentid in zip(_coco_captions(sample, seed), ids, strict=True)
+            for raw, sentid in zip(captions, ids, strict=True)
         ]
         folder, name = sample.file.split("/")
         rows.append(

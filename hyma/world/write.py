@@ -17,7 +17,7 @@ from hyma.files import atomic, write_json
 from hyma.world import annotations
 from hyma.world.draw import SIDE, draw
 from hyma.world.params import WorldParams
-from hyma.world.scenes import Item, Scene, generator, random_item, random_scene
+from hyma.world.scenes import Item, Scene, flickr_caption, generator, random_item, random_scene
 from hyma.world.things import COARSE, COLOURS, DIGITS, SHAPES, SYMBOLS
 
 
@@ -188,8 +188,9 @@ def _flickr(folder: Path, params: WorldParams) -> None:
     with (folder / "captions.txt").open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(["image", "caption"])
-        for sample, name in zip(samples, names, strict=True):
-            writer.writerows([name, text] for text in annotations.flickr_captions(sample, params.seed))
+        captions = annotations.five_captions(samples, flickr_caption, params.seed)
+        for name, own in zip(names, captions, strict=True):
+            writer.writerows([name, text] for text in own)
     ends = {"train": names[:others], "dev": names[others : 2 * others], "test": names[2 * others :]}
     for split, chosen in ends.items():
         (folder / f"Flickr_8k.{split}Images.txt").write_text("".join(f"{name}\n" for name in chosen))
