@@ -8,7 +8,8 @@ Such a module has
 - ``arguments(parser)``: adds its arguments;
 - ``run(args)``: does it; a `HymaError` becomes one line and exit code 1.
 
-It is imported whenever the command line is, so what is slow to import is imported in ``run``.
+What several commands share is in hyma/options.py. A module is imported whenever the command line is, so what is
+slow to import is imported in ``run``.
 """
 
 from pathlib import Path

@@ -4,12 +4,10 @@ import shutil
 from pathlib import Path
 
 from hyma import connectors
-from hyma.encoders.common import CONTENT
 from hyma.files import write_json, write_text
 from hyma.model import config as configs
 from hyma.model.card import Run, card
 from hyma.model.config import ConnectorEntry, ModelConfig
-from hyma.model.sides import Side
 from hyma.model.stitched import StitchedModel
 
 CARD, RANKING = "README.md", "ranking.json"
@@ -22,14 +20,18 @@ def write(model: StitchedModel, folder: Path, run: Run | None = None) -> None:
     and the ranking are those of `run`, else those of the folder that the model came from.
     """
     connectors.save(folder / configs.CONNECTOR, {model.pair: model.stitch})
-    weights = {side.side: _copy_weights(side, folder) for side in (model.image_side, model.text_side)}
+    for side in (model.image_side, model.text_side):
+        for name, source in side.weight_files().items():
+            copied = folder / name
+            copied.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, copied)
     spec = model.stitch.spec
     config = ModelConfig(
         pair=model.pair,
         method=model.method,
         protocol=model.protocol,
-        image_encoder=model.image_side.entry(weights["image"]),
-        text_encoder=model.text_side.entry(weights["text"]),
+        image_encoder=model.image_side.entry(),
+        text_encoder=model.text_side.entry(),
         connector=ConnectorEntry(
             kind=spec.kind,
             d_text=spec.d_text,
@@ -44,23 +46,6 @@ def write(model: StitchedModel, folder: Path, run: Run | None = None) -> None:
     )
     write_json(folder / configs.CONFIG, config.model_dump())
     _write_card(model, config, folder, run)
-
-
-def _copy_weights(side: Side, folder: Path) -> str | None:
-    """Copy a side's local weights; return where they lie in the folder, None if there are none."""
-    source = side.local_weights
-    if source is None:
-        return None
-    own = folder / f"{side.side}_encoder"
-    if source.is_file():
-        own.mkdir()
-        shutil.copyfile(source, own / source.name)
-        return f"{own.name}/{source.name}"
-    for file in sorted(path for path in source.rglob("*") if path.suffix in CONTENT):
-        copied = own / file.relative_to(source)
-        copied.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(file, copied)
-    return own.name
 
 
 def _write_card(model: StitchedModel, config: ModelConfig, folder: Path, run: Run | None) -> None:

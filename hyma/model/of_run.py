@@ -12,6 +12,7 @@ from hyma.errors import HymaError
 from hyma.files import atomic, read_json
 from hyma.model import export
 from hyma.model.card import Run
+from hyma.model.config import CONFIG
 from hyma.model.params import BEST, WINNER, ExportParams
 from hyma.model.stitched import StitchedModel
 from hyma.readers.params import DataSource
@@ -29,6 +30,8 @@ def export_run(chosen: ExportParams, folder: Path) -> StitchedModel:
     Raises:
         HymaError: if there is no run here, no such pair, or no such method with connectors.
     """
+    if folder.exists() and not (folder / CONFIG).is_file():
+        raise HymaError(f"{folder}: it is there and holds no model; name another folder, or delete it")
     run = read_run()
     pair, method = choose(chosen, run.ranking)
     model = of_pair(pair, method, run)

@@ -7,10 +7,11 @@ from typing import Any, Literal
 
 import torch
 
-from hyma.encoders.common import transform_of
+from hyma.encoders.common import CONTENT, transform_of
 from hyma.encoders.load import Encoder, load
 from hyma.encoders.params import HUB, EncoderParams, ImageEncoderParams, TextEncoderParams
 from hyma.errors import HymaError
+from hyma.files import sha256, sha256_file
 from hyma.model import config as configs
 from hyma.model.config import EncoderEntry, ModelConfig
 
@@ -50,6 +51,18 @@ class Side:
         """What to call it."""
         return self.slug if self.params is None else self.params.name
 
+    @property
+    def key(self) -> str:
+        """What its features depend on, as a digest; for weights of a hub or a package, their name and revision."""
+        if self.params is None:
+            return sha256(self.object.identity if self.object else self.slug)
+        if self.exported is not None:
+            named = sorted(self.exported[1].files.items())
+            digests = [digest for name, digest in named if name.startswith(f"{self.place}/")]
+        else:
+            digests = [sha256_file(file) for _, file in sorted(self.weight_files().items())]
+        return sha256(self.params.source, self.params.name, str(self.params.revision), *digests)
+
     @cached_property
     def encoder(self) -> Encoder:
         """The encoder itself.
@@ -76,21 +89,33 @@ class Side:
         _warn_of_another_transform(encoder, getattr(config, self.place).transform, self.place)
         return encoder
 
-    def entry(self, weights: str | None) -> EncoderEntry:
-        """What config.json says of this side; `weights` is where they lie beside it."""
+    def entry(self) -> EncoderEntry:
+        """What config.json says of this side."""
         own: dict[str, Any] = {"source": "custom", "name": self.slug}
         if self.params is not None:
             own = self.params.model_dump(include={"source", "name", "revision", "unit_length"})
         none = own["source"] in ("custom", "precomputed") and self.object is None
         transform = "" if none else transform_of(self.encoder.identity)
-        return EncoderEntry(slug=self.slug, weights=weights, dim=self.dim, transform=transform, **own)
+        return EncoderEntry(
+            slug=self.slug, weights=self.weights_place(), dim=self.dim, transform=transform, **own
+        )
 
-    @property
-    def local_weights(self) -> Path | None:
-        """The file or folder that holds the weights, if params.yaml or config.json names one."""
+    def weight_files(self) -> dict[str, Path]:
+        """The files of weights that lie on this machine by name, by what to call them in a model's folder."""
         if self.params is None or self.params.source == "precomputed" or self.params.weights == HUB:
+            return {}
+        source, own = Path(self.params.weights), f"{self.side}_encoder"
+        if source.is_file():
+            return {f"{own}/{source.name}": source}
+        found = sorted(path for path in source.rglob("*") if path.suffix in CONTENT)
+        return {f"{own}/{path.relative_to(source).as_posix()}": path for path in found}
+
+    def weights_place(self) -> str | None:
+        """Where the weights lie in a model's folder: a file of its own, or the folder of several."""
+        names = list(self.weight_files())
+        if not names:
             return None
-        return Path(self.params.weights)
+        return names[0] if Path(self.params.weights).is_file() else f"{self.side}_encoder"  # type: ignore[union-attr]
 
 
 def _warn_of_another_transform(encoder: Encoder, before: str, place: str) -> None:

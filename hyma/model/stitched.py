@@ -23,8 +23,9 @@ from hyma.encoders.params import EncoderParams
 from hyma.errors import HymaError
 from hyma.files import sha256
 from hyma.model import config as configs
+from hyma.model import files
 from hyma.model.sides import Side
-from hyma.pictures import UnreadableError, decode, upright
+from hyma.pictures import UnreadableError, upright
 
 if TYPE_CHECKING:
     from hyma.model.index import Hit, ImageIndex
@@ -151,10 +152,10 @@ class StitchedModel(
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hex digest of the connector and of what names the image encoder: equal for equal embeddings of pictures."""
+        """Hex digest of the connector and of the image encoder: equal for equal embeddings of pictures."""
         tensors = sorted(connectors.tensors(self.pair, self.stitch).items())
         content = [part for name, tensor in tensors for part in (name, tensor.numpy().tobytes())]
-        return sha256(self.image_side.name, *content)
+        return sha256(self.image_side.key, *content)
 
     @property
     def preprocess(self) -> Any:
@@ -190,10 +191,10 @@ class StitchedModel(
         """Yield the unit vectors of pictures batch by batch, [n, D] each, in the memory of one batch."""
         total = len(images) if isinstance(images, Sized) else None
         with tqdm(total=total, desc="images", unit="image", disable=None if progress else True) as bar:
-            for batch in _batches(images, batch_size):
-                input_B3HW = (
-                    batch if isinstance(batch, Tensor) else torch.stack([self._input(p) for p in batch])
-                )
+            # One picture at a time becomes an input: of large ones, a batch would fill the memory.
+            inputs = images if isinstance(images, Tensor) else map(self._input, images)
+            for batch in _batches(inputs, batch_size):
+                input_B3HW = batch if isinstance(batch, Tensor) else torch.stack(batch)
                 yield self.embed_image(torch.from_numpy(self.image_side.encoder.encode(input_B3HW)))
                 bar.update(len(input_B3HW))
 
@@ -287,13 +288,11 @@ def opened(picture: Picture) -> Image.Image:
     Raises:
         HymaError: if it cannot be read.
     """
-    if isinstance(picture, Image.Image):
-        return upright(picture)
     try:
-        return decode(Path(picture).read_bytes())
-    except (OSError, UnreadableError) as error:
-        said = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise HymaError(f"{picture}: {said}; leave it out or replace it") from None
+        return upright(picture) if isinstance(picture, Image.Image) else files.opened(Path(picture))
+    except UnreadableError as error:
+        name = "a picture" if isinstance(picture, Image.Image) else picture
+        raise HymaError(f"{name}: {error}; leave it out or replace it") from None
 
 
 def _several(labels: Sequence[str]) -> list[str]:

@@ -1,0 +1,221 @@
+"""What changed between runs and how the ranking, the cost and the winner moved: the data of reports/compare.md."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from hyma.agreement import agreement
+from hyma.errors import HymaError
+from hyma.ranking import MAIN
+from hyma.report.differences import changed_inputs, differences, outdated
+from hyma.report.revisions import Run
+
+Json = dict[str, Any]
+Scores = dict[str, float]
+"""Pair → score; -inf where the pair failed."""
+
+
+def compare(runs: Sequence[Run]) -> Json:
+    """Everything that differs, of two runs or more, judged on the pairs and benchmarks that all of them have.
+
+    Returns:
+        ``runs``: run → what it is and its own winner (whose score is None if not all runs have that pair);
+        ``common``: pairs, benchmarks, the oracle, and the chooser, whose order names the winner;
+        ``params``, ``inputs``: see `differences` and `changed_inputs`;
+        ``methods``: method → label and, by run, its figures;
+        ``order``: chooser and oracle → pair → run → rank and mean score;
+        ``agreement``: chooser and oracle → Spearman's ρ of the first run's order with the last's;
+        ``benchmarks``: name → run → the chooser's figures;
+        ``luck``: see `luck`.
+
+    Raises:
+        HymaError: if the runs share no pair, no benchmark or no method.
+    """
+    rankings = {run.name: run.ranking for run in runs}
+    pairs = _common("pairs", {name: list(r["scores"][r["oracle"]]) for name, r in rankings.items()})
+    benchmarks = _common("benchmarks", {name: list(r["benchmarks"]) for name, r in rankings.items()})
+    scored = _common("methods with connectors", {name: list(r["scores"]) for name, r in rankings.items()})
+    oracle = _oracle(rankings, scored)
+    chooser = MAIN if MAIN in scored else oracle
+    found = {name: _scores(ranking, pairs, benchmarks) for name, ranking in rankings.items()}
+    ordered = {
+        method: _order({name: found[name][method]["mean"] for name in rankings})
+        for method in dict.fromkeys((chooser, oracle))
+    }
+    return {
+        "runs": {run.name: _about(run, found[run.name]) for run in runs},
+        "common": {"pairs": pairs, "benchmarks": benchmarks, "chooser": chooser, "oracle": oracle},
+        "params": differences({run.name: run.params for run in runs}),
+        "inputs": changed_inputs([run.lock for run in runs]),
+        "methods": {
+            method: {"label": _label(rankings, method), "runs": _figures(rankings, found, method)}
+            for method in dict.fromkeys(method for ranking in rankings.values() for method in ranking["cost"])
+        },
+        "order": ordered,
+        "agreement": {method: _same_order(order) for method, order in ordered.items()},
+        "benchmarks": {
+            name: {run: _on(name, found[run], chooser, oracle, rankings[run]) for run in rankings}
+            for name in benchmarks
+        },
+        "luck": luck(runs, pairs, benchmarks),
+    }
+
+
+def luck(runs: Sequence[Run], pairs: Sequence[str], benchmarks: Sequence[str]) -> Json | None:
+    """How far figures vary with nothing but the seed, by the last run whose seeds were studied.
+
+    Returns:
+        ``run``, ``seeds`` (how many), ``methods``: method → ``spearman`` and ``all_pairs``, each its highest value
+        less its lowest. None where no seeds were studied, or not all pairs and benchmarks are common.
+    """
+    alike = all(_sizes(run.ranking) == (len(pairs), len(benchmarks)) for run in runs)
+    studied = [run for run in runs if run.studies.get("methods")]
+    if not alike or not studied:
+        return None
+    studies = studied[-1].studies
+    ranges = {
+        method: {"spearman": _range(found, "spearman"), "all_pairs": _range(found, "mean_score")}
+        for method, found in studies["methods"].items()
+    }
+    return {"run": studied[-1].name, "seeds": studies["seeds"], "methods": ranges}
+
+
+def _sizes(ranking: Json) -> tuple[int, int]:
+    return len(ranking["scores"][ranking["oracle"]]), len(ranking["benchmarks"])
+
+
+def _range(found: Json, key: str) -> float | None:
+    values = (found.get(key) or {}).get("values") or []
+    return max(values) - min(values) if len(values) > 1 else None
+
+
+def _common(what: str, names: Mapping[str, list[str]]) -> list[str]:
+    """What all runs have, in the first one's order."""
+    first, *others = names.values()
+    common = [name for name in first if all(name in other for other in others)]
+    if not common:
+        each = "; ".join(f"{run} has {_few(own)}" for run, own in names.items())
+        raise HymaError(f"the runs share no {what}, so nothing can be compared: {each}")
+    return common
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _oracle(rankings: Mapping[str, Json], scored: Sequence[str]) -> str:
+    oracles = dict.fromkeys(str(ranking["oracle"]) for ranking in rankings.values())
+    if len(oracles) > 1 or not oracles.keys() <= set(scored):
+        raise HymaError(
+            f"the runs were judged by different oracles ({', '.join(oracles)}) and cannot be compared"
+        )
+    return next(iter(oracles))
+
+
+def _about(run: Run, scores: Mapping[str, Any]) -> Json:
+    ranking, winner = run.ranking, run.ranking["winner"]
+    score = _finite(scores[winner["method"]]["mean"].get(winner["pair"], -math.inf))
+    return {
+        "commit": run.commit,
+        "date": run.date,
+        "subject": run.subject,
+        "protocol": ranking["protocol"],
+        "pairs": len(ranking["scores"][ranking["oracle"]]),
+        "benchmarks": list(ranking["benchmarks"]),
+        "winner": winner | {"score": score},
+        "outdated": outdated(run.params, run.lock),
+    }
+
+
+def _label(rankings: Mapping[str, Json], method: str) -> str:
+    """A method's name for people; runs of long ago have none."""
+    found = [ranking.get("methods", {}).get(method, {}).get("label") for ranking in rankings.values()]
+    return str(next((name for name in reversed(found) if name), method))
+
+
+def _scores(ranking: Json, pairs: Sequence[str], benchmarks: Sequence[str]) -> dict[str, dict[str, Scores]]:
+    """Method → benchmark or ``mean`` → scores of the common pairs; without connectors, a method's own for all."""
+    result = {}
+    for method in ranking["cost"]:
+        if method in ranking["scores"]:
+            own = ranking["scores"][method]
+            of = {name: {pair: _number(own[pair][name]) for pair in pairs} for name in benchmarks}
+        else:
+            failed = ranking["methods"][method]["failed"]
+            own = ranking["own_scores"][method]
+            alone = {pair: -math.inf if pair in failed else float(own[pair]) for pair in pairs}
+            of = dict.fromkeys(benchmarks, alone)
+        mean = {pair: float(np.mean([of[name][pair] for name in benchmarks])) for pair in pairs}
+        result[method] = of | {"mean": mean}
+    return result
+
+
+def _number(score: float | None) -> float:
+    return -math.inf if score is None else score
+
+
+def _finite(score: float) -> float | None:
+    return score if math.isfinite(score) else None
+
+
+def _figures(rankings: Mapping[str, Json], found: Mapping[str, Any], method: str) -> Json:
+    """By run: the method's pick, what it is worth, how well it orders the pairs, what it cost."""
+    result = {}
+    for run, ranking in rankings.items():
+        if method in ranking["cost"]:
+            cost = ranking["cost"][method]
+            result[run] = _judged(found[run], method, "mean", ranking) | {
+                "all_pairs": _mean_of_all(found[run][method]["mean"])
+                if method in ranking["scores"]
+                else None,
+                "flops": cost["flops"],
+                "seconds": cost["seconds"],
+            }
+    return result
+
+
+def _judged(scores: Mapping[str, Any], method: str, where: str, ranking: Json) -> Json:
+    own, truth = scores[method][where], scores[ranking["oracle"]][where]
+    judged = agreement(truth, own)
+    kept = {key: judged[key] for key in ("pair", "picks", "regret", "spearman")}
+    score = _finite(max(own.values())) if method in ranking["scores"] else None
+    return kept | {"score": score, "ndcg@5": judged["ndcg@5"]}
+
+
+def _mean_of_all(scores: Scores) -> float | None:
+    return _finite(float(np.mean(list(scores.values()))))
+
+
+def _on(benchmark: str, scores: Mapping[str, Any], chooser: str, oracle: str, ranking: Json) -> Json:
+    judged = _judged(scores, chooser, benchmark, ranking)
+    best = max(scores[oracle][benchmark].values())
+    return judged | {"best": best, "metric": ranking["benchmarks"][benchmark]["metric"]}
+
+
+def _order(means: Mapping[str, Scores]) -> Json:
+    """Pair → run → rank (1 is best, each rank once) and mean score; those that moved most come first."""
+    ranks = {
+        run: {pair: rank for rank, pair in enumerate(sorted(own, key=lambda p: (-own[p], p)), start=1)}
+        for run, own in means.items()
+    }
+    last = list(ranks)[-1]
+    moved = {pair: {run: {"rank": ranks[run][pair], "score": _finite(means[run][pair])} for run in ranks}
+             for pair in ranks[last]}  # fmt: skip
+    return dict(sorted(moved.items(), key=lambda item: (-spread(item[1]), item[1][last]["rank"])))
+
+
+def spread(places: Json) -> int:
+    """How many ranks lie between a pair's best place and its worst."""
+    ranks = [place["rank"] for place in places.values()]
+    return max(ranks) - min(ranks)
+
+
+def _same_order(order: Json) -> float | None:
+    first, *_, last = next(iter(order.values()))
+    before, after = (
+        {pair: -float(places[run]["rank"]) for pair, places in order.items()} for run in (first, last)
+    )
+    rho = agreement(before, after)["spearman"]
+    return None if rho is None else float(rho)
