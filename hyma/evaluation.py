@@ -100,12 +100,14 @@ class Evaluator:
         to_text = [np.mean([_chance_of_any(own, len(self.texts), k) for own in captions]) for k in ks]
         return float(np.mean(to_text + [min(1.0, k / len(self.images)) for k in ks]))
 
-    def _label_ranks(self, image_ND: np.ndarray, text_MD: np.ndarray) -> np.ndarray:
-        """The class vector is the mean of its prompts' unit vectors, brought to unit length again."""
+    def class_vectors(self, text_MD: np.ndarray) -> np.ndarray:
+        """Return each class's vector [C, D]: the mean of its prompts' unit vectors, brought to unit length again."""
         class_CD = np.zeros((self.classes, text_MD.shape[1]), np.float32)
         np.add.at(class_CD, self.target_M, text_MD)
-        class_CD /= np.maximum(np.linalg.norm(class_CD, axis=1, keepdims=True), 1e-12)
-        return metrics.label_ranks(image_ND @ class_CD.T, self.label_N)
+        return class_CD / np.maximum(np.linalg.norm(class_CD, axis=1, keepdims=True), 1e-12)
+
+    def _label_ranks(self, image_ND: np.ndarray, text_MD: np.ndarray) -> np.ndarray:
+        return metrics.label_ranks(image_ND @ self.class_vectors(text_MD).T, self.label_N)
 
     def _pools(self, image_ND: np.ndarray, text_MD: np.ndarray) -> list[dict[str, metrics.Ranks]]:
         """Protocol standard: all captions in one pool; paper: pools of one caption an image, image → text."""

@@ -11,6 +11,14 @@ from tests import project
 torch.set_num_threads(1)  # tests are small: threads cost more than they give, above all on a busy machine
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of the one pipeline share a process and start first: they take longest. The others go by files."""
+    of_pipeline = {id(item): "fresh_run" in getattr(item, "fixturenames", ()) for item in items}
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("pipeline" if of_pipeline[id(item)] else item.path.stem))
+    items.sort(key=lambda item: not of_pipeline[id(item)])
+
+
 @pytest.fixture(scope="session")
 def fresh_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[project.Project, list[str]]:
     """The small experiment after its first `dvc repro`, and the stages that ran."""

@@ -7,7 +7,7 @@ import pytest
 from tests.project import METHODS, Project, without_instance
 
 BENCHMARKS = ["imagenet", "cifar100", "coco", "flickr8k", "okvqa", "textvqa"]
-AFTER_SEARCH = {"evaluate", "rank", "report"}
+AFTER_SEARCH = {"evaluate", "rank", "report", "page", "export"}
 
 
 def test_run_ends_in_a_ranked_report(fresh_run: tuple[Project, list[str]]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from hyma import params
+from hyma import last_run, params
 from hyma.encoders.params import ImageEncoderParams, TextEncoderParams
 from hyma.errors import HymaError
 from hyma.files import atomic, read_json
@@ -16,12 +16,9 @@ from hyma.model.config import CONFIG
 from hyma.model.params import BEST, WINNER, ExportParams
 from hyma.model.stitched import StitchedModel
 from hyma.readers.params import DataSource
-from hyma.search import records
 from hyma.search.params import ConnectorParams
-from hyma.search.result import load_stitches
 
 Json = dict[str, Any]
-METRICS = Path("metrics")
 
 
 def export_run(chosen: ExportParams, folder: Path) -> StitchedModel:
@@ -54,8 +51,8 @@ def read_run() -> Run:
     training = params.read("training", dict[str, DataSource])
     names = params.read("benchmarks", dict[str, DataSource])
     return Run(
-        ranking=read_json(METRICS / "ranking.json"),
-        benchmarks={name: read_json(METRICS / f"benchmarks/{name}.json") for name in names},
+        ranking=last_run.ranking(),
+        benchmarks={name: read_json(Path(f"metrics/benchmarks/{name}.json")) for name in names},
         formats={name: source.format for name, source in names.items()},
         trained_on=", ".join(f"{name} ({source.format})" for name, source in training.items()),
     )
@@ -90,9 +87,8 @@ def choose(chosen: ExportParams, ranking: Json) -> tuple[str, str]:
 def of_pair(pair: str, method: str, run: Run) -> StitchedModel:
     """Put the model of a pair together from the run's connectors and the encoders that params.yaml names."""
     image, text = pair.split("-")
-    name = f"{pair}.safetensors" if method == "grid" else "result.safetensors"
     return StitchedModel(
-        load_stitches([records.folder(method) / name], [pair])[pair],
+        last_run.stitch(method, pair),
         params.read(f"image_encoders.{image}", ImageEncoderParams),
         params.read(f"text_encoders.{text}", TextEncoderParams),
         logit_scale=params.read("connector", ConnectorParams).logit_scale,

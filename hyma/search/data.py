@@ -94,23 +94,55 @@ def load(
         for side, rows in ((images, data.images), (texts, data.texts))
         for slug in side
     }
-    resident = fits(sum(4 * len(file) * file.info.dim for file in files.values()), device)
-
-    def table(slug: str) -> Table:
-        if not resident:
-            return Streamed(files[slug].finite_chunks(), device)
-        return torch.from_numpy(np.array(files[slug].to_numpy())).to(device)
-
     if data.texts["image"].null_count:
         raise HymaError(
             f"params.yaml: training.{prepared_folder.name}.format: {data.meta.format} has texts that describe no "
             "image; train on a captioned data set"
         )
-    image_of_text_M = data.texts["image"].to_numpy().astype(np.int64)
+    chunks = {slug: file.finite_chunks() for slug, file in files.items()}
+    return assemble(
+        {slug: chunks[slug] for slug in images},
+        {slug: chunks[slug] for slug in texts},
+        data.texts["image"].to_numpy().astype(np.int64),
+        params,
+        seed,
+        device,
+    )
+
+
+def assemble(
+    images: Mapping[str, Sequence[np.ndarray]],
+    texts: Mapping[str, Sequence[np.ndarray]],
+    image_of_text_M: np.ndarray,
+    params: ConnectorParams,
+    seed: int,
+    device: torch.device,
+) -> TrainingFeatures:
+    """Put features in memory together, and split the images into those that train and those held out.
+
+    They are put on the device if they fit there, else they stay where they are and rows are streamed to it.
+
+    Args:
+        images: image encoder's slug → its features [N, D], in float32 chunks [rows, D] that follow each other.
+        texts: text encoder's slug → [M, E], likewise.
+        image_of_text_M: the image that each caption describes.
+        params: section ``connector``; says how many images are held out.
+        seed: of the split.
+        device: where the search computes.
+
+    Raises:
+        HymaError: if there are too few images to hold enough out.
+    """
     train, held_out = (torch.from_numpy(rows) for rows in split(image_of_text_M, params.holdout, seed))
+    chunks = [chunk for table in (*images.values(), *texts.values()) for chunk in table]
+    resident = fits(sum(chunk.nbytes for chunk in chunks), device)
+
+    def table(chunks: Sequence[np.ndarray]) -> Table:
+        return torch.from_numpy(np.concatenate(chunks)).to(device) if resident else Streamed(chunks, device)
+
     return TrainingFeatures(
-        images={slug: table(slug) for slug in images},
-        texts={slug: table(slug) for slug in texts},
+        images={slug: table(chunks) for slug, chunks in images.items()},
+        texts={slug: table(chunks) for slug, chunks in texts.items()},
         image_of_text_M=torch.from_numpy(image_of_text_M).to(device),
         train=train.to(device),
         held_out=held_out.to(device),
