@@ -17,10 +17,11 @@ from hyma.report import study_pictures as pictures
 from hyma.search import grid, hypernetwork
 from hyma.search.params import ConnectorParams, GridParams, HymaParams
 from hyma.search.result import SearchResult
+from hyma.search.run import grid_flops
 from hyma.studies import bm, budget, unseen
 from hyma.studies.judge import as_scores, compare, mean_scores
 from hyma.studies.params import StudiesParams
-from hyma.studies.seeds import count_grid, one_seed, summarise
+from hyma.studies.seeds import one_seed, summarise
 from hyma.studies.unseen import additive, folds, one_partner
 from tests.test_search import toy
 
@@ -136,7 +137,7 @@ def test_seeds_put_together_by_hand() -> None:
 
 
 def test_one_seed_and_its_bootstrap(judge: Any, trained: SearchResult) -> None:
-    counted = count_grid(trained, toy(), GRID, CONNECTOR)
+    counted = replace(trained, flops=grid_flops(toy(), GRID, CONNECTOR))
     specs = {pair: toy().spec(pair, CONNECTOR) for pair in toy().pairs}
     assert sum(counted.flops.values()) == sum(flops.grid(specs, 60, 8 * 6).values())
     alike = SearchResult("lot", dict.fromkeys(PAIRS, 0.0), 0.0, {"nothing": 0.0})

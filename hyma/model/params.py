@@ -11,7 +11,8 @@ class ExportParams(Section):
     """Section ``export``: which pair becomes a model, with whose connector."""
 
     pair: str = Field(
-        default=WINNER, description="<image slug>-<text slug>, or winner: the pair that the ranking puts first"
+        default=WINNER,
+        description="<image slug>-<text slug>, or winner: the pair that the ranking puts first",
     )
     method: str = Field(
         default=BEST, description="a search method with connectors, or best: the one with the highest score"

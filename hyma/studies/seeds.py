@@ -6,15 +6,11 @@ does not rank the pairs alike either. That ceiling stands beside every figure.
 
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from hyma import flops
 from hyma.agreement import agreement
-from hyma.search.data import TrainingFeatures
-from hyma.search.params import ConnectorParams, GridParams
 from hyma.search.result import SearchResult
 from hyma.statistics import bootstrap_means, percentile_interval, t_interval
 from hyma.studies.judge import Judge, as_scores, compare
@@ -72,16 +68,6 @@ def _bootstrap(oracle_RP: np.ndarray, own_RP: np.ndarray, pairs: Sequence[str], 
         content[key] = list(percentile_interval(values)) if len(values) else None
     content["mean_score"] = list(percentile_interval(own_RP.mean(1))) if connectors else None
     return content
-
-
-def count_grid(
-    result: SearchResult, features: TrainingFeatures, params: GridParams, connector: ConnectorParams
-) -> SearchResult:
-    """Grid search's result with its FLOPs, which the search itself does not count."""
-    samples = len(features.train)
-    specs = {pair: features.spec(pair, connector) for pair in features.pairs}
-    steps = flops.steps(samples, params.batch, params.epochs)
-    return replace(result, flops=flops.grid(specs, min(params.batch, samples), steps))
 
 
 def summarise(runs: Sequence[Json], oracle: str) -> Json:
