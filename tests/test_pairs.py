@@ -412,7 +412,7 @@ def test_wrong_arguments(changes: dict[str, Any], message: str) -> None:
 
 def test_mistakes_stop_before_anything_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     ran: list[str] = []
-    monkeypatch.setattr(pairs, "run", lambda name, *_: ran.append(name))
+    monkeypatch.setattr(pairs, "run_method", lambda name, *_: ran.append(name))
     with pytest.raises(HymaError, match=r"settings\.cca\.directions"):
         search_pairs(**FULL, methods=["hyma", "cca"], settings={"cca": {"directions": []}}, device="cpu")
     assert ran == []
