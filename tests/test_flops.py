@@ -16,7 +16,7 @@ from hyma import flops
 from hyma.connectors import Connector, ConnectorSpec, forward, initialise
 from hyma.hypernetwork import DenseHypernetwork, PairName
 from hyma.losses import info_nce
-from hyma.search.training import pair_batches, sample_batches
+from hyma.search.schedule import pair_batches, sample_batches
 from tests.test_hypernetwork import IMAGES, TEXTS, Factorised
 
 KINDS = ["linear", "mlp1", "mlp2"]

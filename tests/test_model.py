@@ -16,7 +16,7 @@ from torch import Tensor
 from hyma import HymaError, ImageIndex, StitchedModel
 from hyma.connectors import ConnectorSpec, Stitch
 from hyma.encoders.params import TextEncoderParams
-from hyma.model import stitched
+from hyma.model import inputs, stitched
 from hyma.normalise import Normaliser
 from tests.models import IMAGE, TEXT, model, pictures, stitch
 
@@ -101,7 +101,7 @@ def test_any_kind_of_picture_is_upright_rgb() -> None:
     picture = Image.new("RGBA", (8, 6), (255, 0, 0, 0))
     exif = picture.getexif()
     exif[0x0112] = 6
-    assert stitched.opened(picture).getpixel((0, 0)) == (255, 255, 255)
+    assert inputs.opened(picture).getpixel((0, 0)) == (255, 255, 255)
     assert picture.mode == "RGBA"  # the caller's own stays as it is
 
 

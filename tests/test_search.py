@@ -27,14 +27,12 @@ from hyma.search.data import TrainingFeatures, load, split
 from hyma.search.methods import hyma_two_sided
 from hyma.search.params import ConnectorParams, GridParams, HymaParams
 from hyma.search.result import SearchResult
+from hyma.search.schedule import pair_batches, sample_batches, warmup_cosine
 from hyma.search.training import (
     Backward,
     Normalised,
     contrast,
-    pair_batches,
-    sample_batches,
     train,
-    warmup_cosine,
 )
 
 CPU = torch.device("cpu")

@@ -16,7 +16,8 @@ from hyma import features
 from hyma.errors import HymaError
 from hyma.features import FeatureInfo, Features
 from hyma.model.files import PictureFiles, Skipped
-from hyma.model.stitched import Picture, StitchedModel
+from hyma.model.inputs import Picture
+from hyma.model.stitched import StitchedModel
 
 BATCHES = 16
 """Batches of vectors that are written at once."""

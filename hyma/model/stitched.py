@@ -5,7 +5,6 @@ Letters: N pictures, M texts, C labels, D the width of the shared space.
 
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from functools import cached_property
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -23,15 +22,13 @@ from hyma.encoders.params import EncoderParams
 from hyma.errors import HymaError
 from hyma.files import sha256
 from hyma.model import config as configs
-from hyma.model import files
+from hyma.model.inputs import Picture, batches, opened, several
 from hyma.model.sides import Side
-from hyma.pictures import UnreadableError, upright
 
 if TYPE_CHECKING:
     from hyma.model.index import Hit, ImageIndex
     from hyma.model.open_clip_view import OpenClipView
 
-Picture = Image.Image | str | Path
 AnyEncoder = Encoder | EncoderParams
 
 
@@ -193,7 +190,7 @@ class StitchedModel(
         with tqdm(total=total, desc="images", unit="image", disable=None if progress else True) as bar:
             # One picture at a time becomes an input: of large ones, a batch would fill the memory.
             inputs = images if isinstance(images, Tensor) else map(self._input, images)
-            for batch in _batches(inputs, batch_size):
+            for batch in batches(inputs, batch_size):
                 input_B3HW = batch if isinstance(batch, Tensor) else torch.stack(batch)
                 yield self.embed_image(torch.from_numpy(self.image_side.encoder.encode(input_B3HW)))
                 bar.update(len(input_B3HW))
@@ -212,7 +209,7 @@ class StitchedModel(
             raise HymaError("texts: none given; give at least one")
         encoder = self.text_side.encoder
         return torch.cat(
-            [self.embed_text(torch.from_numpy(encoder.encode(part))) for part in _batches(texts, batch_size)]
+            [self.embed_text(torch.from_numpy(encoder.encode(part))) for part in batches(texts, batch_size)]
         )
 
     @torch.no_grad()
@@ -255,7 +252,7 @@ class StitchedModel(
 
     def label_vectors(self, labels: Sequence[str], templates: Sequence[str] = ("{}",)) -> Tensor:
         """Return a unit vector for each label, [C, D]; see `classify`."""
-        labels, templates = _several(labels), [templates] if isinstance(templates, str) else list(templates)
+        labels, templates = several(labels), [templates] if isinstance(templates, str) else list(templates)
         if not templates or not all("{}" in template for template in templates):
             raise HymaError("templates: each needs {} where the label goes, as in 'a photo of a {}'")
         texts = [template.replace("{}", label) for label in labels for template in templates]
@@ -280,35 +277,6 @@ class StitchedModel(
     def __repr__(self) -> str:
         image, text = self.image_side.name, self.text_side.name
         return f"StitchedModel({image} × {text}, {self.dim} wide, on {self.device})"
-
-
-def opened(picture: Picture) -> Image.Image:
-    """Return a picture, RGB and upright; a path is read.
-
-    Raises:
-        HymaError: if it cannot be read.
-    """
-    try:
-        return upright(picture) if isinstance(picture, Image.Image) else files.opened(Path(picture))
-    except UnreadableError as error:
-        name = "a picture" if isinstance(picture, Image.Image) else picture
-        raise HymaError(f"{name}: {error}; leave it out or replace it") from None
-
-
-def _several(labels: Sequence[str]) -> list[str]:
-    found = [labels] if isinstance(labels, str) else [str(label) for label in labels]
-    if len(found) < 2:
-        raise HymaError(f"labels: {len(found)} given; give at least two to choose from")
-    return found
-
-
-def _batches(items: Any, size: int) -> Iterator[Any]:
-    if isinstance(items, Tensor):
-        yield from items.split(size)
-        return
-    waiting = iter(items)
-    while batch := list(islice(waiting, size)):
-        yield batch
 
 
 def _device(name: str) -> torch.device:

@@ -5,8 +5,9 @@ connectors of ``bm`` pairs a step. Letters: B samples of a batch, D a width, P p
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 import torch._dynamo  # torch imports it at the first optimizer: here, lest a search's seconds hold it
@@ -23,6 +24,7 @@ from hyma.normalise import Normaliser
 from hyma.precision import autocast, resolve
 from hyma.search.data import PairName, TrainingFeatures
 from hyma.search.params import ConnectorParams, TrainingParams
+from hyma.search.schedule import pair_batches, sample_batches, warmup_cosine
 from hyma.search.table import Table, mapped
 
 PART = 8192
@@ -184,39 +186,66 @@ def train(
     epochs = params.epochs if steps is None else math.ceil(steps / epoch)
     batches = list(sample_batches(len(rows), params.batch, epochs, generator))[:steps]
     numbers = pair_batches(len(pairs), bm, generator)
-    optimizer = torch.optim.AdamW(
-        parameters, lr=params.lr, betas=(0.9, params.beta2), weight_decay=params.weight_decay, fused=True
-    )
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, warmup_cosine(len(batches), params.warmup))
-    dtype = resolve(params.precision, rows.device)
-    scaler = torch.amp.GradScaler(rows.device.type, enabled=dtype == torch.float16)
+    optimizer = _Optimizer(parameters, params, len(batches), rows.device)
     history = History()
-
-    def backward(loss: Tensor) -> None:
-        with torch.autocast(rows.device.type, enabled=False):
-            scaler.scale(loss).backward()
-
     for step, batch in enumerate(tqdm(batches, desc=label, unit="step", disable=None), start=1):
         chosen = next(numbers)
-        optimizer.zero_grad(set_to_none=True)
-        with autocast(rows.device, dtype):
-            each, accuracies = step_on(rows[batch.to(rows.device, non_blocking=True)], chosen, backward)
-        scaler.unscale_(optimizer)
-        if observe is not None:
-            observe()
-        norm = torch.nn.utils.clip_grad_norm_(parameters, params.clip)
-        if (
-            scaler.is_enabled()
-        ):  # what overflows in fp16 is no failure: the step is skipped, the next one scaled less
-            norm = norm.nan_to_num(0, 0, 0)
-        history.add(step, each, accuracies, norm, float(schedule.get_last_lr()[0]), label)
+        own = rows[batch.to(rows.device, non_blocking=True)]
+        each, accuracies = optimizer.compute(partial(step_on, own, chosen, optimizer.backward))
+        norm, rate = optimizer.clip(observe)
+        history.add(step, each, accuracies, norm, rate, label)
         history.add_pairs(step, [pairs[int(number)] for number in chosen], accuracies)
-        scaler.step(optimizer)
-        scaler.update()
-        schedule.step()
+        optimizer.step()
         if watch is not None and step % epoch == 0:
             history.held_out_loss.append(watch())
     return history
+
+
+class _Optimizer:
+    """AdamW with a schedule and clipped gradients, in any precision."""
+
+    def __init__(
+        self,
+        parameters: Sequence[torch.nn.Parameter],
+        params: TrainingParams,
+        steps: int,
+        device: torch.device,
+    ):
+        self.parameters, self.params, self.device = parameters, params, device
+        self.adamw = torch.optim.AdamW(
+            parameters, lr=params.lr, betas=(0.9, params.beta2), weight_decay=params.weight_decay, fused=True
+        )
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.adamw, warmup_cosine(steps, params.warmup))
+        self.dtype = resolve(params.precision, device)
+        self.scaler = torch.amp.GradScaler(device.type, enabled=self.dtype == torch.float16)
+
+    def compute(self, step_on: Callable[[], tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+        """Call what computes the gradients, from none on."""
+        self.adamw.zero_grad(set_to_none=True)
+        with autocast(self.device, self.dtype):
+            return step_on()
+
+    def backward(self, loss: Tensor) -> None:
+        """Add a loss's gradients to the parameters."""
+        with torch.autocast(self.device.type, enabled=False):
+            self.scaler.scale(loss).backward()
+
+    def clip(self, observe: Callable[[], None] | None) -> tuple[Tensor, float]:
+        """Clip the gradients, after they were observed; return their norm before, and the learning rate."""
+        self.scaler.unscale_(self.adamw)
+        if observe is not None:
+            observe()
+        norm = torch.nn.utils.clip_grad_norm_(self.parameters, self.params.clip)
+        if self.scaler.is_enabled():
+            # What overflows in fp16 is no failure: the step is skipped, the next one scaled less.
+            norm = norm.nan_to_num(0, 0, 0)
+        return norm, float(self.schedule.get_last_lr()[0])
+
+    def step(self) -> None:
+        """Change the parameters, and the rate for the next step."""
+        self.scaler.step(self.adamw)
+        self.scaler.update()
+        self.schedule.step()
 
 
 def contrast(
@@ -274,35 +303,3 @@ def _stacked(connectors: Sequence[Connector]) -> Connector:
 def _stack(tensors: Sequence[Tensor]) -> Tensor:
     """A leading dimension of pairs; one pair alone goes without."""
     return tensors[0] if len(tensors) == 1 else torch.stack(list(tensors))
-
-
-def sample_batches(count: int, batch: int, epochs: int, generator: torch.Generator) -> Iterator[Tensor]:
-    """Yield shuffled batches of numbers below `count`; the last, incomplete one of an epoch is left out."""
-    batch = min(batch, count)
-    for _ in range(epochs):
-        order = torch.randperm(count, generator=generator)
-        yield from order[: count - count % batch].split(batch)
-
-
-def pair_batches(count: int, bm: int, generator: torch.Generator) -> Iterator[Tensor]:
-    """Yield `bm` different pair numbers a step, for ever; every pair comes equally often."""
-    order = torch.empty(0, dtype=torch.long)
-    while True:
-        if len(order) < bm:
-            fresh = torch.randperm(count, generator=generator)
-            # Pairs left over from the last round go first; the new round must not repeat them in this step.
-            order = torch.cat([order, fresh[~torch.isin(fresh, order)], fresh[torch.isin(fresh, order)]])
-        yield order[:bm]
-        order = order[bm:]
-
-
-def warmup_cosine(steps: int, warmup: float) -> Callable[[int], float]:
-    """Return the factor of the learning rate at each step: a linear rise, then half a cosine towards 0."""
-    rise = max(1, round(steps * warmup))
-
-    def factor(step: int) -> float:
-        if step < rise:
-            return (step + 1) / rise
-        return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
-
-    return factor
