@@ -77,17 +77,24 @@ def search(
     result.pair_accuracy = history.pair_accuracy
     after = norms[round(len(norms) * params.warmup) :] or norms
     result.gradients = gradient_statistics(torch.stack(after), [*features.images, *features.texts])
-    with torch.no_grad():
-        for row, pair in enumerate(features.pairs):
-            (weights,) = network(torch.tensor([row]))
-            image = None
-            if isinstance(network, FactorisedHypernetwork):
-                image = network.image_connector(row // len(features.texts))
-            result.scores["-".join(pair)] = data.score(pair, weights, image)
-            result.stitches["-".join(pair)] = data.stitch(pair, specs[pair], weights, image)
+    _predict(network, data, specs, result)
     result.seconds = time.perf_counter() - start
     result.flops = _flops(features, network, specs, params)
     return result
+
+
+@torch.no_grad()
+def _predict(
+    network: Hypernetwork, data: Normalised, specs: dict[PairName, ConnectorSpec], result: SearchResult
+) -> None:
+    """Put every pair's connector, and its score, into the result."""
+    for row, pair in enumerate(data.features.pairs):
+        (weights,) = network(torch.tensor([row]))
+        image = None
+        if isinstance(network, FactorisedHypernetwork):
+            image = network.image_connector(row // len(data.features.texts))
+        result.scores["-".join(pair)] = data.score(pair, weights, image)
+        result.stitches["-".join(pair)] = data.stitch(pair, specs[pair], weights, image)
 
 
 def gradient_statistics(norm_SE: Tensor, encoders: Sequence[str]) -> dict[str, dict[str, float]]:
