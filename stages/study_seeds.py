@@ -8,9 +8,9 @@ from pathlib import Path
 
 from hyma import params
 from hyma.files import write_json
-from hyma.search.params import ConnectorParams
+from hyma.search.params import ConnectorParams, GridParams, HymaParams, RefineParams
 from hyma.search.result import SearchResult
-from hyma.search.run import OWN, model, run_method
+from hyma.search.run import model, run_method
 from hyma.studies.seeds import one_seed
 from stages._features import training_features
 from stages._run import run
@@ -24,8 +24,14 @@ def main() -> None:
     seed = parser.parse_args().seed
     connector = params.read("connector", ConnectorParams)
     features, found = training_features(), dict[str, SearchResult]()
-    for name in ("grid", "hyma", "refine", *params.read("search.methods", list[str])):
-        section = params.read(name if name in OWN else f"search.{name}", model(name))
+    sections = {
+        "grid": params.read("grid", GridParams),
+        "hyma": params.read("hyma", HymaParams),
+        "refine": params.read("refine", RefineParams),
+    } | {
+        name: params.read(f"search.{name}", model(name)) for name in params.read("search.methods", list[str])
+    }
+    for name, section in sections.items():
         found[name] = run_method(name, features, section, connector, seed, found.get("hyma"))
     resamples = params.read("studies.resamples", int)
     pairs = ["-".join(pair) for pair in features.pairs]
