@@ -20,6 +20,7 @@ def write(model: StitchedModel, folder: Path, run: Run | None = None) -> None:
     and the ranking are those of `run`, else those of the folder that the model came from.
     """
     connectors.save(folder / configs.CONNECTOR, {model.pair: model.stitch})
+    (folder / configs.CONNECTOR).chmod(0o644)  # safetensors keeps its files to their owner
     for side in (model.image_side, model.text_side):
         for name, source in side.weight_files().items():
             copied = folder / name
