@@ -47,3 +47,23 @@ def changing(done: project.Project) -> Iterator[project.Project]:
 def scratch(done: project.Project, tmp_path: Path) -> project.Project:
     """A copy of the small experiment, run, to spoil."""
     return done.copy(tmp_path / "project")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The folder of a small model, for tests of the command line."""
+    from tests import models
+
+    folder = tmp_path_factory.mktemp("model")
+    models.model().save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, with five pictures in photos/."""
+    from tests import models
+
+    monkeypatch.chdir(tmp_path)
+    models.pictures(tmp_path / "photos", 5)
+    return tmp_path

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import pytest
 import torch
 from PIL import Image
 
+from hyma import command
 from hyma.connectors import ConnectorSpec, Stitch, initialise
 from hyma.encoders.params import ImageEncoderParams, TextEncoderParams
 from hyma.model.stitched import StitchedModel
@@ -41,3 +43,10 @@ def pictures(folder: Path, count: int = 6) -> list[Path]:
     for number, file in enumerate(files):
         Image.new("RGB", (40, 30), (40 * number % 256, 255 - 30 * number % 256, 90)).save(file)
     return files
+
+
+def ending(*arguments: str) -> str:
+    """Call the command line, which should fail, and return what it ends with."""
+    with pytest.raises(SystemExit) as left:
+        command.main(arguments)
+    return str(left.value.code)

@@ -16,27 +16,6 @@ LABELS = ["red", "light blue", "green", "a dog"]
 Capture = pytest.CaptureFixture[str]
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> str:
-    folder = tmp_path_factory.mktemp("model")
-    models.model().save_pretrained(folder)
-    return str(folder)
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder, with five pictures in photos/."""
-    monkeypatch.chdir(tmp_path)
-    models.pictures(tmp_path / "photos", 5)
-    return tmp_path
-
-
-def ending(*arguments: str) -> str:
-    with pytest.raises(SystemExit) as left:
-        command.main(arguments)
-    return str(left.value.code)
-
-
 @pytest.mark.usefixtures("here")
 class TestCommand:
     def test_a_line_a_picture(self, model: str, capsys: Capture) -> None:
@@ -79,7 +58,7 @@ class TestCommand:
     def test_unreadable_ones_are_left_out_if_asked(self, here: Path, model: str, capsys: Capture) -> None:
         (here / "photos/2.png").write_bytes(b"no picture")
         asked = ["classify", "photos", "--labels", "red,blue", "--model", model, "--json"]
-        assert ending(*asked) == (
+        assert models.ending(*asked) == (
             "error: photos/2.png: unreadable image (no known kind of image file); "
             "replace it, or leave out such pictures with --skip-unreadable"
         )
@@ -119,12 +98,12 @@ class TestCommand:
         (here / "broken").mkdir()
         (here / "broken/a.jpg").touch()
         (here / "broken/b.jpg").touch()
-        message = ending("classify", *arguments, "--model", model)
+        message = models.ending("classify", *arguments, "--model", model)
         assert message.startswith(f"error: {said}")
         assert "\n" not in message
 
     def test_a_folder_that_is_no_model(self) -> None:
-        assert ending("classify", "photos", "--labels", "a,b", "--model", "photos").startswith(
+        assert models.ending("classify", "photos", "--labels", "a,b", "--model", "photos").startswith(
             "error: photos/config.json: file not found"
         )
 

@@ -20,33 +20,12 @@ from tests import models
 Capture = pytest.CaptureFixture[str]
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> str:
-    folder = tmp_path_factory.mktemp("model")
-    models.model().save_pretrained(folder)
-    return str(folder)
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder, with five pictures in photos/."""
-    monkeypatch.chdir(tmp_path)
-    models.pictures(tmp_path / "photos", 5)
-    return tmp_path
-
-
 @pytest.fixture
 def indexed(here: Path, model: str, capsys: Capture) -> Path:
     """The same with an index of them."""
     command.main(["index", "photos", "--model", model])
     capsys.readouterr()
     return here / "index.arrow"
-
-
-def ending(*arguments: str) -> str:
-    with pytest.raises(SystemExit) as left:
-        command.main(arguments)
-    return str(left.value.code)
 
 
 def nearest(query: str) -> list[tuple[str, float]]:
@@ -94,13 +73,13 @@ class TestIndex:
 
     def test_an_unreadable_one_stops_it_and_nothing_is_left(self, here: Path, model: str) -> None:
         (here / "photos/3.png").write_bytes(b"no picture")
-        message = ending("index", "photos", "--model", model)
+        message = models.ending("index", "photos", "--model", model)
         assert message.startswith(f"error: {here}/photos/3.png: unreadable image (no known kind")
         assert message.endswith("--skip-unreadable")
         assert [path.name for path in here.iterdir()] == ["photos"]
 
     def test_a_folder_is_never_replaced(self, here: Path, model: str) -> None:
-        said = ending("index", "photos", "--out", "photos", "--model", model)
+        said = models.ending("index", "photos", "--out", "photos", "--model", model)
         assert said == "error: --out: photos is a folder; name a file, there or elsewhere"
         with pytest.raises(HymaError, match="photos: a folder; name a file for the index"):
             index.write(here / "photos", models.model(), [here / "photos/0.png"])
@@ -108,7 +87,7 @@ class TestIndex:
 
     def test_a_folder_without_pictures(self, here: Path, model: str) -> None:
         (here / "empty").mkdir()
-        assert ending("index", "empty", "--model", model).startswith(
+        assert models.ending("index", "empty", "--model", model).startswith(
             f"error: {here}/empty: no pictures there"
         )
 
@@ -151,11 +130,11 @@ class TestSearch:
         ],
     )
     def test_mistakes(self, model: str, arguments: list[str], said: str) -> None:
-        assert ending("search", *arguments, "--model", model).startswith(f"error: {said}")
+        assert models.ending("search", *arguments, "--model", model).startswith(f"error: {said}")
 
     def test_an_index_of_another_model(self, tmp_path: Path) -> None:
         models.model(seed=1).save_pretrained(tmp_path / "other")
-        assert ending("search", "index.arrow", "red", "--model", "other").startswith(
+        assert models.ending("search", "index.arrow", "red", "--model", "other").startswith(
             "error: index: made with another model; name that one with --model"
         )
 
