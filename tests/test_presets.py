@@ -177,5 +177,5 @@ def test_pipeline(tmp_path: Path, name: str) -> None:
         "extract_text": texts, "extract_text_benchmarks": texts,
         "train_hyma": 1, "refine": 1, "train_grid": images * texts,
         "search": len(found.search.methods), "probe": 1, "profile": 1,
-        "evaluate": len(found.benchmarks), "rank": 1, "report": 1,
+        "evaluate": len(found.benchmarks), "rank": 1, "report": 1, "page": 1, "export": 1,
     }  # fmt: skip
