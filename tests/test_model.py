@@ -133,6 +133,13 @@ def test_what_is_saved_is_loaded(tmp_path: Path, shared: int | None) -> None:
     assert not [name for name in contents[0] if name.suffix in (".pt", ".pth", ".bin", ".pkl")]
 
 
+def test_a_model_is_saved_where_it_lies_or_over_another(saved: Path) -> None:
+    (saved / "text_encoder/left.json").write_text("over from another model")
+    before = {file: file.read_bytes() for file in saved.rglob("*") if file.is_file()}
+    StitchedModel.from_pretrained(saved, device="cpu").save_pretrained(saved)
+    assert {file: file.read_bytes() for file in saved.rglob("*") if file.is_file()} == before
+
+
 def test_an_encoder_that_is_an_object_is_brought_again(tmp_path: Path) -> None:
     colours().save_pretrained(tmp_path)
     back = StitchedModel.from_pretrained(tmp_path, device="cpu", image_encoder=Eye(), text_encoder=Reader())

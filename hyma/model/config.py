@@ -5,7 +5,6 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from hyma.encoders.common import CONTENT
 from hyma.encoders.params import HUB, EncoderParams, ImageEncoderParams, TextEncoderParams
 from hyma.errors import HymaError
 from hyma.files import read_json, sha256_file
@@ -109,11 +108,3 @@ def verify(folder: Path, config: ModelConfig, start: str) -> None:
             raise HymaError(
                 f"{folder / name}: altered: its SHA-256 is not the one in {CONFIG}; copy the folder again, or export it"
             )
-
-
-def hashes(folder: Path) -> dict[str, str]:
-    """SHA-256 of the connector and of all files of the encoders, by their names within the folder."""
-    names = [folder / CONNECTOR, *sorted(path for path in folder.glob("*_encoder/**/*") if path.is_file())]
-    return {
-        path.relative_to(folder).as_posix(): sha256_file(path) for path in names if path.suffix in CONTENT
-    }

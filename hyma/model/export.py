@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 from hyma import connectors
-from hyma.files import write_json, write_text
+from hyma.files import sha256_file, write_json, write_text
 from hyma.model import config as configs
 from hyma.model.card import Run, card
 from hyma.model.config import ConnectorEntry, ModelConfig
@@ -14,17 +14,18 @@ CARD, RANKING = "README.md", "ranking.json"
 
 
 def write(model: StitchedModel, folder: Path, run: Run | None = None) -> None:
-    """Write `model` into `folder`, which is there and empty.
+    """Write `model` into `folder`, which is there; files of these names are replaced.
 
     Encoders whose weights are local files or folders are copied; those of a hub or a package are named. The card
     and the ranking are those of `run`, else those of the folder that the model came from.
     """
     connectors.save(folder / configs.CONNECTOR, {model.pair: model.stitch})
     (folder / configs.CONNECTOR).chmod(0o644)  # safetensors keeps its files to their owner
-    for side in (model.image_side, model.text_side):
-        for name, source in side.weight_files().items():
-            copied = folder / name
-            copied.parent.mkdir(parents=True, exist_ok=True)
+    weights = model.image_side.weight_files() | model.text_side.weight_files()
+    for name, source in weights.items():
+        copied = folder / name
+        copied.parent.mkdir(parents=True, exist_ok=True)
+        if not (copied.exists() and copied.samefile(source)):
             shutil.copyfile(source, copied)
     spec = model.stitch.spec
     config = ModelConfig(
@@ -43,7 +44,7 @@ def write(model: StitchedModel, folder: Path, run: Run | None = None) -> None:
             sides="two-sided" if model.stitch.image_connector else "one-sided",
         ),
         logit_scale=model.logit_scale,
-        files=configs.hashes(folder),
+        files={name: sha256_file(folder / name) for name in (configs.CONNECTOR, *weights)},
     )
     write_json(folder / configs.CONFIG, config.model_dump())
     _write_card(model, config, folder, run)

@@ -56,11 +56,9 @@ class Side:
         """What its features depend on, as a digest; for weights of a hub or a package, their name and revision."""
         if self.params is None:
             return sha256(self.object.identity if self.object else self.slug)
-        if self.exported is not None:
-            named = sorted(self.exported[1].files.items())
-            digests = [digest for name, digest in named if name.startswith(f"{self.place}/")]
-        else:
-            digests = [sha256_file(file) for _, file in sorted(self.weight_files().items())]
+        known = self.exported[1].files if self.exported else {}
+        files = sorted(self.weight_files().items())
+        digests = [known[name] if name in known else sha256_file(file) for name, file in files]
         return sha256(self.params.source, self.params.name, str(self.params.revision), *digests)
 
     @cached_property
@@ -104,6 +102,9 @@ class Side:
         """The files of weights that lie on this machine by name, by what to call them in a model's folder."""
         if self.params is None or self.params.source == "precomputed" or self.params.weights == HUB:
             return {}
+        if self.exported is not None:
+            folder, config = self.exported
+            return {name: folder / name for name in config.files if name.startswith(f"{self.side}_encoder/")}
         source, own = Path(self.params.weights), f"{self.side}_encoder"
         if source.is_file():
             return {f"{own}/{source.name}": source}
