@@ -12,11 +12,9 @@ torch.set_num_threads(1)  # tests are small: threads cost more than they give, a
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of the one pipeline share a process and start first: they take longest. The others go by files."""
-    of_pipeline = {id(item): "fresh_run" in getattr(item, "fixturenames", ()) for item in items}
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("pipeline" if of_pipeline[id(item)] else item.path.stem))
-    items.sort(key=lambda item: not of_pipeline[id(item)])
+    """Files with tests of the one pipeline start first, since they take longest."""
+    of_pipeline = {item.path for item in items if "fresh_run" in getattr(item, "fixturenames", ())}
+    items.sort(key=lambda item: item.path not in of_pipeline)
 
 
 @pytest.fixture(scope="session")
