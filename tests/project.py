@@ -40,6 +40,7 @@ ANSWER = "answers/ask_llm.json"
 RANKING = ("vit-minilm", "vit-words", "byobnet-minilm", "byobnet-words")
 ENVIRONMENT = os.environ | {
     "HF_HUB_OFFLINE": "1",
+    "OMP_NUM_THREADS": "1",  # two tests run at a time, and threads that wait for each other cost more than they give
     "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     "GIT_AUTHOR_NAME": "test", "GIT_AUTHOR_EMAIL": "test@localhost",
     "GIT_COMMITTER_NAME": "test", "GIT_COMMITTER_EMAIL": "test@localhost",
