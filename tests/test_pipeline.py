@@ -2,6 +2,7 @@
 
 import ast
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,8 @@ def test_read_params_are_declared(name: str, scratch: Project) -> None:
     command, declared = filled(stage["cmd"], name, params), stage.get("params", [])
     keys = [filled(key, name, params) for key in declared]
     scratch.write_params(cut(params, keys))
+    if name == "study_report":  # the committed studies: the small experiment's may not have run
+        shutil.copytree(ROOT / "metrics/studies", scratch.folder / "metrics/studies", dirs_exist_ok=True)
     scratch.run(*command.split())
 
 
