@@ -157,6 +157,21 @@ def test_an_encoder_of_another_width_is_refused() -> None:
         wrong.encode_image(painted(["red"]))
 
 
+def test_half_precision_is_no_other_transform(saved: Path, tmp_path: Path) -> None:
+    files, texts = pictures(tmp_path / "pictures"), ["a red thing", "a blue one"]
+    whole, half = (
+        StitchedModel.from_pretrained(saved, device="cpu", dtype=dtype)
+        for dtype in (torch.float32, torch.bfloat16)
+    )
+    # Warnings are errors here.
+    for encode, items in (("encode_image", files), ("encode_text", texts)):
+        exact, rough = getattr(whole, encode)(items), getattr(half, encode)(items)
+        assert rough.dtype == torch.float32
+        # The text encoder of this model looks words up: there is nothing to compute in half precision.
+        assert torch.equal(exact, rough) == (encode == "encode_text")
+        assert ((exact * rough).sum(1) > 0.99).all()
+
+
 def test_another_transform_than_in_training_is_told(saved: Path) -> None:
     spoil_config(saved, lambda config: config["image_encoder"].update(transform="Resize(7)"))
     with pytest.warns(UserWarning, match=r"in training by Resize\(7\)"):

@@ -4,8 +4,6 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from hyma import last_run, params
 from hyma.encoders.params import ImageEncoderParams, TextEncoderParams
 from hyma.errors import HymaError
@@ -89,7 +87,6 @@ def of_pair(pair: str, method: str, run: Run) -> StitchedModel:
         params.read(f"text_encoders.{text}", TextEncoderParams),
         logit_scale=params.read("connector", ConnectorParams).logit_scale,
         device="cpu",
-        dtype=torch.float32,
         pair=pair,
         method=method,
         protocol=run.ranking["protocol"],

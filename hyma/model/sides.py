@@ -84,7 +84,7 @@ class Side:
         folder, config = self.exported
         configs.verify(folder, config, f"{self.side}_encoder/")
         encoder = load(self.params, f"{folder / configs.CONFIG}: {self.place}", self.device, self.dtype)
-        _warn_of_another_transform(encoder, getattr(config, self.place).transform, self.place)
+        _warn_of_another_transform(_transform(encoder), getattr(config, self.place).transform, self.place)
         return encoder
 
     def entry(self) -> EncoderEntry:
@@ -93,7 +93,7 @@ class Side:
         if self.params is not None:
             own = self.params.model_dump(include={"source", "name", "revision", "unit_length"})
         none = own["source"] in ("custom", "precomputed") and self.object is None
-        transform = "" if none else transform_of(self.encoder.identity)
+        transform = "" if none else _transform(self.encoder)
         return EncoderEntry(
             slug=self.slug, weights=self.weights_place(), dim=self.dim, transform=transform, **own
         )
@@ -119,9 +119,13 @@ class Side:
         return names[0] if Path(self.params.weights).is_file() else f"{self.side}_encoder"  # type: ignore[union-attr]
 
 
-def _warn_of_another_transform(encoder: Encoder, before: str, place: str) -> None:
+def _transform(encoder: Encoder) -> str:
+    """What an encoder's identity says of its transform, without what may follow: the precision of this very load."""
+    return transform_of(encoder.identity).partition("|")[0]
+
+
+def _warn_of_another_transform(now: str, before: str, place: str) -> None:
     """The weights are the same to the byte; how pictures are brought to them is up to the library's version."""
-    now = transform_of(encoder.identity)
     if before not in ("", now):
         warnings.warn(
             f"{place}: pictures are transformed by {now} here, in training by {before}", stacklevel=2
