@@ -1,8 +1,8 @@
 """How close extraction comes to the encoder's bare forward pass: python -m benchmarks.extraction.
 
 Draws JPEG pictures like those of CC3M (336×336, about 30 kB), makes a ViT-S/16 with random weights, and runs in turn
-`hyma.extract.extract` over the pictures' files and the encoder alone over batches that lie in memory. Prints the
-rows a second of both, the medians and their ratio. Takes about two minutes whatever the machine.
+`hyma.encoders.base.extract.extract` over the pictures' files and the encoder alone over batches that lie in
+memory. Prints the rows a second of both, the medians and their ratio. Takes about two minutes whatever the machine.
 """
 
 import argparse
@@ -18,13 +18,13 @@ from PIL import Image
 from timm.models import save_for_hf
 from torch import Tensor
 
-from hyma import device, precision, prepared
-from hyma.encoders.load import Encoder, load
-from hyma.encoders.params import ExtractParams, ImageEncoderParams
-from hyma.extract import batch_size, extract
-from hyma.features import Features
-from hyma.files import remove
-from hyma.pictures import cores, decode
+from hyma.common import device, precision, prepared
+from hyma.common.features import Features
+from hyma.common.files import remove
+from hyma.common.pictures import cores, decode
+from hyma.encoders.base.extract import batch_size, extract
+from hyma.encoders.base.load import Encoder, load
+from hyma.encoders.base.params import ExtractParams, ImageEncoderParams
 
 SIDE, PICTURES = 336, 256
 SECONDS = 110

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from hyma.losses import blockwise, contrast_logits
+from hyma.stitching.losses import blockwise, contrast_logits
 
 Loss = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 

@@ -21,14 +21,14 @@ import psutil
 import torch
 from PIL import Image
 
-from hyma.connectors import ConnectorSpec, Stitch, initialise
-from hyma.encoders.params import ImageEncoderParams, TextEncoderParams
+from hyma.common.pictures import cores
+from hyma.encoders.base.params import ImageEncoderParams, TextEncoderParams
 from hyma.model import index
 from hyma.model.files import find
 from hyma.model.index import ImageIndex
 from hyma.model.stitched import StitchedModel
-from hyma.normalise import Normaliser
-from hyma.pictures import cores
+from hyma.stitching.connectors import ConnectorSpec, Stitch, initialise
+from hyma.stitching.normalise import Normaliser
 
 D_IMAGE, D_TEXT = 96, 192
 QUERIES = ["a red circle", "two blue squares", "the number five", "a striped umbrella", "nothing at all"]

@@ -7,17 +7,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hyma.errors import HymaError
+    from hyma.common.errors import HymaError
+    from hyma.memory.search_pairs import Ranking, search_pairs
     from hyma.model.index import ImageIndex
     from hyma.model.stitched import StitchedModel
-    from hyma.pairs import Ranking, search_pairs
 
 _PLACES = {
-    "HymaError": "hyma.errors",
+    "HymaError": "hyma.common.errors",
     "ImageIndex": "hyma.model.index",
-    "Ranking": "hyma.pairs",
+    "Ranking": "hyma.memory.search_pairs",
     "StitchedModel": "hyma.model.stitched",
-    "search_pairs": "hyma.pairs",
+    "search_pairs": "hyma.memory.search_pairs",
 }
 __all__ = ["HymaError", "ImageIndex", "Ranking", "StitchedModel", "search_pairs"]
 

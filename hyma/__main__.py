@@ -1,6 +1,6 @@
 """``python -m hyma``: the same as ``hyma``."""
 
-from hyma.command import main
+from hyma.cli.command import main
 
 if __name__ == "__main__":
     main()

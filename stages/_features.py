@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from hyma import device, params
-from hyma.search.data import TrainingFeatures, load
-from hyma.search.params import ConnectorParams
+from hyma.common import device, params
+from hyma.stitching.params import ConnectorParams
+from hyma.stitching.training_set import TrainingFeatures, load
 
 
 def training_features(images: list[str] | None = None, texts: list[str] | None = None) -> TrainingFeatures:

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from hyma import params
-from hyma.evaluate_params import EvaluateParams
-from hyma.files import read_json
+from hyma.common import params
+from hyma.common.files import read_json
+from hyma.evaluation.params import EvaluateParams
 from hyma.studies.judge import Judge, Scores
 
 

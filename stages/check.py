@@ -6,11 +6,11 @@ Writes a file that never changes, on which the first stages depend: a mistake an
 
 from pathlib import Path
 
-from hyma import params
-from hyma.experiment import Experiment
-from hyma.files import write_text
-from hyma.search.methods import load
-from stages._run import run
+from hyma.common import params
+from hyma.common.files import write_text
+from hyma.common.run import run
+from hyma.methods import load
+from hyma.plan.experiment import Experiment
 
 
 def main() -> None:

@@ -6,13 +6,13 @@ Reads models/, features/benchmarks/ and the prepared benchmark, writes metrics/b
 import argparse
 from pathlib import Path
 
-from hyma import params, prepared
-from hyma.assess import assess
-from hyma.evaluate_params import EvaluateParams
-from hyma.features import open_aligned
-from hyma.files import write_json
-from hyma.search import records
-from stages._run import run
+from hyma.common import params, prepared
+from hyma.common.features import open_aligned
+from hyma.common.files import write_json
+from hyma.common.run import run
+from hyma.evaluation.assess import assess
+from hyma.evaluation.params import EvaluateParams
+from hyma.stitching import records
 
 
 def main() -> None:

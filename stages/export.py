@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from hyma import params
+from hyma.common import params
+from hyma.common.run import run
 from hyma.model.of_run import export_run
 from hyma.model.params import ExportParams
-from stages._run import run
 
 
 def main() -> None:

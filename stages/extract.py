@@ -8,15 +8,15 @@ import argparse
 from functools import cache
 from pathlib import Path
 
-from hyma import device, params, precision
-from hyma.encoders import precomputed
-from hyma.encoders.common import field
-from hyma.encoders.flops import flops_per_row
-from hyma.encoders.load import Encoder, load
-from hyma.encoders.params import ExtractParams, ImageEncoderParams, TextEncoderParams
-from hyma.extract import extract
-from hyma.files import remove
-from stages._run import run
+from hyma.common import device, params, precision
+from hyma.common.files import remove
+from hyma.common.run import run
+from hyma.encoders.base import precomputed
+from hyma.encoders.base.common import field
+from hyma.encoders.base.extract import extract
+from hyma.encoders.base.flops import flops_per_row
+from hyma.encoders.base.load import Encoder, load
+from hyma.encoders.base.params import ExtractParams, ImageEncoderParams, TextEncoderParams
 
 
 def main() -> None:

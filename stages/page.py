@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
-from hyma import last_run, params
-from hyma.files import write_text
-from hyma.gallery import judge
+from hyma.common import params
+from hyma.common.files import write_text
+from hyma.common.run import run
+from hyma.evaluation import last_run
+from hyma.report.gallery import judge
 from hyma.report.page import Shown, page, shown
-from stages._run import run
 
 
 def main() -> None:

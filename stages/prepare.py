@@ -6,10 +6,10 @@ Reads the folder named in params.yaml, writes data/prepared/<part>/<slug>/.
 import argparse
 from pathlib import Path
 
-from hyma import params
-from hyma.readers.params import DataSource
-from hyma.readers.prepare import prepare
-from stages._run import run
+from hyma.common import params
+from hyma.common.run import run
+from hyma.readers.base.params import DataSource
+from hyma.readers.base.prepare import prepare
 
 
 def main() -> None:

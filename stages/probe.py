@@ -8,16 +8,16 @@ from pathlib import Path
 
 import numpy as np
 
-from hyma import params, prepared
-from hyma.errors import HymaError
-from hyma.features import open_aligned
-from hyma.files import write_json
-from hyma.prepared import Prepared
-from hyma.probes import caption_retrieval, linear_probe
+from hyma.common import params, prepared
+from hyma.common.errors import HymaError
+from hyma.common.features import open_aligned
+from hyma.common.files import write_json
+from hyma.common.prepared import Prepared
+from hyma.common.run import run
+from hyma.evaluation.probes import caption_retrieval, linear_probe
 from hyma.search.params import UnimodalParams
-from hyma.search.result import save
 from hyma.search.unimodal import published, search
-from stages._run import run
+from hyma.stitching.result import save
 
 
 def main() -> None:

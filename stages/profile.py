@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from hyma import flops, params, prepared
-from hyma.connectors import ConnectorSpec
-from hyma.features import Features
-from hyma.files import write_json
-from hyma.search import records
-from hyma.search.data import split
-from hyma.search.params import ConnectorParams, GridParams
-from stages._run import run
+from hyma.common import params, prepared
+from hyma.common.features import Features
+from hyma.common.files import write_json
+from hyma.common.run import run
+from hyma.stitching import flops, records
+from hyma.stitching.connectors import ConnectorSpec
+from hyma.stitching.params import ConnectorParams, GridParams
+from hyma.stitching.training_set import split
 
 
 def main() -> None:

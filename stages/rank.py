@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from hyma import params
-from hyma.files import read_json, write_json
-from hyma.ranking import rank, summary
-from hyma.search import records
-from stages._run import run
+from hyma.common import params
+from hyma.common.files import read_json, write_json
+from hyma.common.run import run
+from hyma.ranking.rank import rank, summary
+from hyma.stitching import records
 
 
 def main() -> None:

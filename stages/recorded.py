@@ -3,11 +3,11 @@
 import argparse
 from pathlib import Path
 
-from hyma import params
+from hyma.common import params
+from hyma.common.run import run
+from hyma.methods.shared.switch import RecordedParams
 from hyma.search.recorded import search
-from hyma.search.result import save
-from hyma.search.switch import RecordedParams
-from stages._run import run
+from hyma.stitching.result import save
 
 
 def main() -> None:

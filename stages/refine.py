@@ -2,14 +2,15 @@
 
 from pathlib import Path
 
-from hyma import params
-from hyma.connectors import load as load_connectors
-from hyma.files import read_json
-from hyma.search.params import ConnectorParams, RefineParams
+from hyma.common import params
+from hyma.common.files import read_json
+from hyma.common.run import run
+from hyma.search.params import RefineParams
 from hyma.search.refine import search
-from hyma.search.result import save
+from hyma.stitching.connectors import load as load_connectors
+from hyma.stitching.params import ConnectorParams
+from hyma.stitching.result import save
 from stages._features import training_features
-from stages._run import run
 
 
 def main() -> None:

@@ -3,12 +3,12 @@
 import csv
 from pathlib import Path
 
-from hyma import params
-from hyma.files import atomic, read_json, write_text
+from hyma.common import params
+from hyma.common.files import atomic, read_json, write_text
+from hyma.common.run import run
 from hyma.report import environment, methods, ranking
 from hyma.report.inputs import Inputs
 from hyma.report.pictures import draw
-from stages._run import run
 
 METRICS = Path("metrics")
 

@@ -6,13 +6,13 @@ Reads features/training/, writes models/search/<method>/.
 import argparse
 from pathlib import Path
 
-from hyma import params
-from hyma.search.methods import known
-from hyma.search.methods import load as load_method
-from hyma.search.params import ConnectorParams
-from hyma.search.result import save
+from hyma.common import params
+from hyma.common.run import run
+from hyma.methods import known
+from hyma.methods import load as load_method
+from hyma.stitching.params import ConnectorParams
+from hyma.stitching.result import save
 from stages._features import training_features
-from stages._run import run
 
 
 def main() -> None:

@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
-from hyma import params
-from hyma.files import write_json
-from hyma.search.params import ConnectorParams, GridParams, HymaParams
+from hyma.common import params
+from hyma.common.files import write_json
+from hyma.common.run import run
+from hyma.search.params import HymaParams
+from hyma.stitching.params import ConnectorParams, GridParams
 from hyma.studies.budget import study
 from stages._features import training_features
-from stages._run import run
 from stages._study import judge, oracle_scores
 
 

@@ -2,13 +2,11 @@
 
 from pathlib import Path
 
-from hyma import params
-from hyma.files import atomic, read_json, write_json, write_text
-from hyma.report import stability
-from hyma.report import studies as pages
-from hyma.report import study_pictures as pictures
+from hyma.common import params
+from hyma.common.files import atomic, read_json, write_json, write_text
+from hyma.common.run import run
+from hyma.report.studies import pages, pictures, stability
 from hyma.studies.seeds import summarise
-from stages._run import run
 
 STUDIES, REPORTS = Path("metrics/studies"), Path("reports")
 

@@ -6,14 +6,15 @@ Reads features/ and data/prepared/benchmarks/, writes metrics/studies/seeds/<see
 import argparse
 from pathlib import Path
 
-from hyma import params
-from hyma.files import write_json
-from hyma.search.params import ConnectorParams, GridParams, HymaParams, RefineParams
-from hyma.search.result import SearchResult
-from hyma.search.run import model, run_method
+from hyma.common import params
+from hyma.common.files import write_json
+from hyma.common.run import run
+from hyma.methods.shared.run import model, run_method
+from hyma.search.params import HymaParams, RefineParams
+from hyma.stitching.params import ConnectorParams, GridParams
+from hyma.stitching.result import SearchResult
 from hyma.studies.seeds import one_seed
 from stages._features import training_features
-from stages._run import run
 from stages._study import judge
 
 

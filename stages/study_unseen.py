@@ -3,16 +3,17 @@
 from functools import partial
 from pathlib import Path
 
-from hyma import params
-from hyma.files import write_json
-from hyma.search import hypernetwork
-from hyma.search.data import TrainingFeatures
-from hyma.search.methods import gcca, hyma_two_sided
-from hyma.search.params import ConnectorParams, HymaParams
-from hyma.search.result import SearchResult
+from hyma.common import params
+from hyma.common.files import write_json
+from hyma.common.run import run
+from hyma.methods import gcca, hyma_two_sided
+from hyma.search import hyma_search
+from hyma.search.params import HymaParams
+from hyma.stitching.params import ConnectorParams
+from hyma.stitching.result import SearchResult
+from hyma.stitching.training_set import TrainingFeatures
 from hyma.studies.unseen import Search, study
 from stages._features import training_features
-from stages._run import run
 from stages._study import judge, oracle_scores
 
 
@@ -26,10 +27,10 @@ def main() -> None:
 
     def search_hyma(data: TrainingFeatures) -> SearchResult:
         own = hyma.model_copy(update={"bm": min(hyma.bm, len(data.seen))})
-        return hypernetwork.search(data, own, connector, seed)
+        return hyma_search.search(data, own, connector, seed)
 
     searches: dict[str, tuple[str, Search]] = {
-        "hyma": (hypernetwork.LABEL, search_hyma),
+        "hyma": (hyma_search.LABEL, search_hyma),
         "hyma_two_sided": (
             hyma_two_sided.LABEL,
             partial(hyma_two_sided.search, params=two_sided, connector=connector, seed=seed),

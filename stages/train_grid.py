@@ -6,12 +6,12 @@ Reads features/training/<slug>/ of both, writes models/grid/<image>-<text>.safet
 import argparse
 from pathlib import Path
 
-from hyma import params
-from hyma.search.grid import search
-from hyma.search.params import ConnectorParams, GridParams
-from hyma.search.result import save
+from hyma.common import params
+from hyma.common.run import run
+from hyma.stitching.grid import search
+from hyma.stitching.params import ConnectorParams, GridParams
+from hyma.stitching.result import save
 from stages._features import training_features
-from stages._run import run
 
 
 def main() -> None:

@@ -6,13 +6,14 @@ Reads features/training/, writes models/hyma/ and the training log metrics/hyma_
 import csv
 from pathlib import Path
 
-from hyma import params
-from hyma.files import atomic
-from hyma.search.hypernetwork import search
-from hyma.search.params import ConnectorParams, HymaParams
-from hyma.search.result import SearchResult, save
+from hyma.common import params
+from hyma.common.files import atomic
+from hyma.common.run import run
+from hyma.search.hyma_search import search
+from hyma.search.params import HymaParams
+from hyma.stitching.params import ConnectorParams
+from hyma.stitching.result import SearchResult, save
 from stages._features import training_features
-from stages._run import run
 
 
 def main() -> None:

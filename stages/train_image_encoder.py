@@ -3,10 +3,10 @@
 import argparse
 from pathlib import Path
 
-from hyma import params
-from hyma.zoo.image import train
-from hyma.zoo.params import ZooImageParams
-from stages._run import run
+from hyma.common import params
+from hyma.common.run import run
+from hyma.embedded.zoo.image import train
+from hyma.embedded.zoo.params import ZooImageParams
 
 
 def main() -> None:

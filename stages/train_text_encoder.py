@@ -3,10 +3,10 @@
 import argparse
 from pathlib import Path
 
-from hyma import params
-from hyma.zoo.params import ZooTextParams
-from hyma.zoo.text import train
-from stages._run import run
+from hyma.common import params
+from hyma.common.run import run
+from hyma.embedded.zoo.params import ZooTextParams
+from hyma.embedded.zoo.text import train
 
 
 def main() -> None:

@@ -3,10 +3,10 @@
 import argparse
 from pathlib import Path
 
-from hyma import params
-from hyma.world.params import WorldParams
-from hyma.world.write import build
-from stages._run import run
+from hyma.common import params
+from hyma.common.run import run
+from hyma.embedded.world.params import WorldParams
+from hyma.embedded.world.write import build
 
 
 def main() -> None:

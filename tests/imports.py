@@ -11,11 +11,11 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from hyma.search.methods import known
+from hyma.methods import known
 
 ROOT = Path(__file__).parent.parent
 FRONT_DOOR = Path("hyma/__init__.py")
-METHOD = re.compile(r"hyma/search/methods/(?!__init__).*\.py")
+METHOD = re.compile(r"hyma/methods/(?!__init__).*\.py")
 
 
 def files_of(module: str) -> set[str]:
@@ -71,10 +71,10 @@ def _imported(path: Path) -> list[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
     # Readers, encoders and search methods are chosen by name at run time: every one of them counts.
-    if path in (Path("hyma/readers/prepare.py"), Path("hyma/encoders/load.py")):
+    if path in (Path("hyma/readers/base/prepare.py"), Path("hyma/encoders/base/load.py")):
         names += [".".join([*path.parts[:-1], file.stem]) for file in (ROOT / path.parent).glob("*.py")]
     if path in (Path("stages/check.py"), Path("stages/search.py"), Path("stages/study_seeds.py")):
-        names += [f"hyma.search.methods.{method}" for method in known()]
+        names += [f"hyma.methods.{method}" for method in known()]
     return names
 
 

@@ -6,11 +6,11 @@ import pytest
 import torch
 from PIL import Image
 
-from hyma import command
-from hyma.connectors import ConnectorSpec, Stitch, initialise
-from hyma.encoders.params import ImageEncoderParams, TextEncoderParams
+from hyma.cli import command
+from hyma.encoders.base.params import ImageEncoderParams, TextEncoderParams
 from hyma.model.stitched import StitchedModel
-from hyma.normalise import Normaliser
+from hyma.stitching.connectors import ConnectorSpec, Stitch, initialise
+from hyma.stitching.normalise import Normaliser
 from tests.imports import ROOT
 
 D_IMAGE, D_TEXT = 96, 192

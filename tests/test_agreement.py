@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import ndcg_score
 
-from hyma.agreement import agreement, ndcg
-from hyma.errors import HymaError
+from hyma.common.errors import HymaError
+from hyma.ranking.agreement import agreement, ndcg
 
 CORRELATIONS = ("spearman", "kendall", "weighted_tau")
 NDCG = ("ndcg@1", "ndcg@5", "ndcg@10")

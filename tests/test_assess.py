@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from hyma.assess import assess, embed_image, embed_text
-from hyma.connectors import ConnectorSpec, Stitch, initialise
-from hyma.evaluate_params import EvaluateParams
-from hyma.files import read_json, write_json
-from hyma.normalise import Normaliser
-from hyma.prepared import IMAGES, QUESTIONS, TEXTS, Meta, Prepared, Skipped, table
+from hyma.common.files import read_json, write_json
+from hyma.common.prepared import IMAGES, QUESTIONS, TEXTS, Meta, Prepared, Skipped, table
+from hyma.evaluation.assess import assess, embed_image, embed_text
+from hyma.evaluation.params import EvaluateParams
+from hyma.stitching.connectors import ConnectorSpec, Stitch, initialise
+from hyma.stitching.normalise import Normaliser
 
 KEEP, SWAP = [[1.0, 0.0], [0.0, 1.0]], [[0.0, 1.0], [1.0, 0.0]]
 L2 = Normaliser("l2")

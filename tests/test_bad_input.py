@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from hyma import features
+from hyma.common import features
 from tests.project import Project
 
 Change = Callable[[dict[str, Any]], Any]

@@ -11,13 +11,13 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from hyma import prepared
-from hyma.errors import HymaError
-from hyma.evaluation import protocols
-from hyma.prepared import Prepared
-from hyma.readers import captions, webdataset
-from hyma.readers.params import DataSource
-from hyma.readers.prepare import prepare
+from hyma.common import prepared
+from hyma.common.errors import HymaError
+from hyma.common.prepared import Prepared
+from hyma.evaluation.evaluator import protocols
+from hyma.readers.base.params import DataSource
+from hyma.readers.base.prepare import prepare
+from hyma.readers.formats import captions, webdataset
 
 
 def picture(shade: int) -> bytes:

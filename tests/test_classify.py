@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from hyma import command
+from hyma.cli import command
 from hyma.model.files import PictureFiles, find
 from tests import models
 

@@ -7,7 +7,14 @@ from scipy.linalg import subspace_angles
 from sklearn.cross_decomposition import CCA
 from torch import Tensor
 
-from hyma.closed_form import EIGH_PER_CUBE, Principal, SharedSpace, Whitening, common_covariance, shared_space
+from hyma.search.closed_form import (
+    EIGH_PER_CUBE,
+    Principal,
+    SharedSpace,
+    Whitening,
+    common_covariance,
+    shared_space,
+)
 
 COUNT = 500
 

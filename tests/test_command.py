@@ -10,9 +10,9 @@ from typing import NoReturn
 
 import pytest
 
-from hyma import command, commands, options
-from hyma.commands import plan
-from hyma.errors import HymaError
+from hyma.cli import command, commands, options
+from hyma.cli.commands import plan
+from hyma.common.errors import HymaError
 
 Capture = pytest.CaptureFixture[str]
 
@@ -41,7 +41,7 @@ def test_help_is_there_before_torch_is() -> None:
     run = [sys.executable, "-X", "importtime", "-m", "hyma", "--help"]
     done = subprocess.run(run, capture_output=True, text=True, check=True)
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
-    assert "hyma.options" in imported
+    assert "hyma.cli.options" in imported
     assert not imported & {"torch", "numpy", "pyarrow", "PIL"}
     assert all(name in done.stdout for name in commands.known())
 

@@ -12,21 +12,21 @@ import torch
 import yaml
 from PIL import Image
 
-from hyma import features, params, prepared
-from hyma.assess import assess
-from hyma.command import main
-from hyma.compare_pairs import Counts, compare, count
-from hyma.connectors import ConnectorSpec, Stitch
-from hyma.errors import HymaError
-from hyma.evaluate_params import EvaluateParams
-from hyma.features import FeatureInfo
-from hyma.files import read_json, write_json
-from hyma.normalise import Normaliser
-from hyma.prepared import Prepared
-from hyma.ranking import rank
+from hyma.cli.command import main
+from hyma.common import features, params, prepared
+from hyma.common.errors import HymaError
+from hyma.common.features import FeatureInfo
+from hyma.common.files import read_json, write_json
+from hyma.common.prepared import Prepared
+from hyma.evaluation.assess import assess
+from hyma.evaluation.params import EvaluateParams
+from hyma.ranking.rank import rank
 from hyma.report import two_pairs
-from hyma.search import records
-from hyma.search.result import SearchResult, save
+from hyma.report.compare_pairs import Counts, compare, count
+from hyma.stitching import records
+from hyma.stitching.connectors import ConnectorSpec, Stitch
+from hyma.stitching.normalise import Normaliser
+from hyma.stitching.result import SearchResult, save
 from tests.test_evaluation import Rows, made
 
 PAIRS = ["cam-good", "cam-bad"]

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from hyma.errors import HymaError
-from hyma.ranking import rank
+from hyma.common.errors import HymaError
+from hyma.ranking.rank import rank
 from hyma.report import compare, figures, slopes, verdict
 from hyma.report.differences import changed_inputs, differences, outdated
 from hyma.report.movement import compare as compared
@@ -310,7 +310,7 @@ def lock(**md5: str) -> Json:
         "stages": {
             "extract": {
                 "deps": [
-                    {"path": "hyma/extract.py", "md5": md5.get("extract", "1")},
+                    {"path": "hyma/encoders/base/extract.py", "md5": md5.get("extract", "1")},
                     {"path": "data/raw", "md5": "2"},
                 ],
                 "params": {"params.yaml": {"extract": {"batch": 256}}},
@@ -345,11 +345,11 @@ def test_a_ranking_older_than_its_params() -> None:
 
 
 def test_inputs_that_differ_are_those_that_no_stage_makes() -> None:
-    assert changed_inputs([lock(), lock(extract="9", features="8")]) == ["hyma/extract.py"]
+    assert changed_inputs([lock(), lock(extract="9", features="8")]) == ["hyma/encoders/base/extract.py"]
     assert changed_inputs([lock(), lock()]) == []
     assert changed_inputs([lock(), {}]) == []
     found = compared([replace(BEFORE, lock=lock()), replace(LATER, lock=lock(extract="9"))])
-    assert "differ too, by dvc.lock: `hyma/extract.py`.\n" in compare.page(found)
+    assert "differ too, by dvc.lock: `hyma/encoders/base/extract.py`.\n" in compare.page(found)
 
 
 def test_slopes_show_the_ranks(found: Json, monkeypatch: pytest.MonkeyPatch) -> None:

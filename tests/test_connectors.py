@@ -13,9 +13,9 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 
-from hyma.connectors import Connector, ConnectorSpec, Stitch, forward, initialise, load, save
-from hyma.errors import HymaError
-from hyma.normalise import Normaliser
+from hyma.common.errors import HymaError
+from hyma.stitching.connectors import Connector, ConnectorSpec, Stitch, forward, initialise, load, save
+from hyma.stitching.normalise import Normaliser
 
 LAYERS = {"linear": [(5, 3)], "mlp1": [(7, 3), (5, 7)], "mlp2": [(7, 3), (7, 7), (5, 7)]}
 

@@ -2,10 +2,9 @@
 
 import pytest
 
-from hyma import flops
-from hyma.search import grid
-from hyma.search.methods import cross
-from hyma.search.params import ConnectorParams
+from hyma.methods import cross
+from hyma.stitching import flops, grid
+from hyma.stitching.params import ConnectorParams
 from tests.test_search import toy
 
 CONNECTOR = ConnectorParams(kind="mlp1", hidden=16, normalise="standardise", logit_scale=20)

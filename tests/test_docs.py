@@ -15,14 +15,14 @@ import torch
 import yaml
 from PIL import Image
 
-from hyma import features, params, prepared
-from hyma.encoders import precomputed
-from hyma.encoders.common import field
-from hyma.encoders.load import load
-from hyma.encoders.params import HUB, EncoderParams, ImageEncoderParams, TextEncoderParams
-from hyma.experiment import Experiment
-from hyma.readers.params import Own, Published
-from hyma.readers.prepare import FIRST_FILE
+from hyma.common import features, params, prepared
+from hyma.encoders.base import precomputed
+from hyma.encoders.base.common import field
+from hyma.encoders.base.load import load
+from hyma.encoders.base.params import HUB, EncoderParams, ImageEncoderParams, TextEncoderParams
+from hyma.plan.experiment import Experiment
+from hyma.readers.base.params import Own, Published
+from hyma.readers.base.prepare import FIRST_FILE
 from tests.imports import ROOT
 
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -42,7 +42,7 @@ class Reader:
         self.folder = folder
         self.said = ""
         self.names: dict[str, Any] = {}
-        for name in ("presets", "zoo/HUB", "hyma/search/methods"):
+        for name in ("presets", "zoo/HUB", "hyma/methods"):
             place = folder / name
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copytree(ROOT / name, place) if (ROOT / name).is_dir() else shutil.copy(ROOT / name, place)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from hyma.encoders.flops import flops_per_row
+from hyma.encoders.base.flops import flops_per_row
 
 
 class Bag(nn.Module):

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hyma.evaluation import Evaluator, protocols
-from hyma.kinds import Protocol
-from hyma.prepared import IMAGES, QUESTIONS, TEXTS, Meta, Prepared, table
+from hyma.common.names import Protocol
+from hyma.common.prepared import IMAGES, QUESTIONS, TEXTS, Meta, Prepared, table
+from hyma.evaluation.evaluator import Evaluator, protocols
 
 Rows = list[dict[str, Any]]
 

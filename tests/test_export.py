@@ -10,7 +10,7 @@ from huggingface_hub import ModelCard, metadata_load
 from huggingface_hub.repocard_data import eval_results_to_model_index, model_index_to_eval_results
 
 from hyma import HymaError, StitchedModel
-from hyma.files import sha256_file
+from hyma.common.files import sha256_file
 from hyma.model import export
 from hyma.model.card import Run
 from hyma.model.config import CONFIG

@@ -18,16 +18,16 @@ from PIL import Image
 from timm.models import save_for_hf
 from torch import Tensor
 
-from hyma import extract as extraction
-from hyma import prepared
-from hyma.encoders.common import field
-from hyma.encoders.flops import flops_per_row
-from hyma.encoders.load import load
-from hyma.encoders.params import ExtractParams, ImageEncoderParams, TextEncoderParams
-from hyma.errors import HymaError
-from hyma.extract import batch_size, extract, worker_count
-from hyma.features import Features
-from hyma.pictures import cores, decode
+from hyma.common import prepared
+from hyma.common.errors import HymaError
+from hyma.common.features import Features
+from hyma.common.pictures import cores, decode
+from hyma.encoders.base import extract as extraction
+from hyma.encoders.base.common import field
+from hyma.encoders.base.extract import batch_size, extract, worker_count
+from hyma.encoders.base.flops import flops_per_row
+from hyma.encoders.base.load import load
+from hyma.encoders.base.params import ExtractParams, ImageEncoderParams, TextEncoderParams
 
 ZOO = Path(__file__).parent.parent / "zoo"
 EXAMPLE_BYTES = 3 * 64 * 64 * 4

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hyma import features
-from hyma.errors import HymaError
-from hyma.features import FeatureInfo, Features, open_aligned, write
+from hyma.common import features
+from hyma.common.errors import HymaError
+from hyma.common.features import FeatureInfo, Features, open_aligned, write
 
 INFO = FeatureInfo("timm|vit|None|abc|Resize", "data", 3, 1e6)
 Chunk = tuple[Sequence[str], np.ndarray]

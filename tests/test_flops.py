@@ -12,11 +12,13 @@ from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from hyma import flops
-from hyma.connectors import Connector, ConnectorSpec, forward, initialise
-from hyma.hypernetwork import DenseHypernetwork, PairName
-from hyma.losses import info_nce
-from hyma.search.schedule import pair_batches, sample_batches
+from hyma.common.names import PairName
+from hyma.search import flops as network_flops
+from hyma.search.network import DenseHypernetwork
+from hyma.stitching import flops
+from hyma.stitching.connectors import Connector, ConnectorSpec, forward, initialise
+from hyma.stitching.losses import info_nce
+from hyma.stitching.schedule import pair_batches, sample_batches
 from tests.test_hypernetwork import IMAGES, TEXTS, Factorised
 
 KINDS = ["linear", "mlp1", "mlp2"]
@@ -99,14 +101,16 @@ def test_dense_search_is_what_a_step_on_every_pair_does(kind: str) -> None:
         for number in range(len(specs)):
             network(torch.tensor([number]))
     written = writing.get_total_flops()
-    parts = flops.dense_search(network, specs, batch, steps=1, bm=len(specs))
-    assert flops.dense_search(network, specs, batch, steps=0, bm=2)["hypernetwork"] == pytest.approx(written)
+    parts = network_flops.dense_search(network, specs, batch, steps=1, bm=len(specs))
+    assert network_flops.dense_search(network, specs, batch, steps=0, bm=2)["hypernetwork"] == pytest.approx(
+        written
+    )
     size = sum(parameter.numel() for parameter in network.parameters())
     assert parts["optimizer"] == 14 * size
     found = sum(parts.values()) - parts["optimizer"] - written
     assert found == pytest.approx(counter.get_total_flops())
     # A third as many pairs a step and six times as many steps: twice the work, all but the optimizer's.
-    other = flops.dense_search(network, specs, batch, steps=6, bm=2)
+    other = network_flops.dense_search(network, specs, batch, steps=6, bm=2)
     for part in ("connector forward", "connector backward", "InfoNCE"):
         assert other[part] == pytest.approx(2 * parts[part])
     assert other["hypernetwork"] - written == pytest.approx(2 * (parts["hypernetwork"] - written))
@@ -141,7 +145,7 @@ def written_out(made: Factorised) -> float:
 def test_factorised_step_is_what_torch_does(kind: str, two_sided: bool, numbers: list[int]) -> None:
     """In each of these draws every encoder is in use, as in `factorised_training` if all pairs are drawn."""
     made, batch = Factorised(kind, two_sided), 7
-    everything = flops.factorised_training(made.network, batch, 1, 6, 6)
+    everything = network_flops.factorised_training(made.network, batch, 1, 6, 6)
     a_pair = everything["InfoNCE"] / 6
     expected = everything["hypernetwork"] - written_out(made) + a_pair * len(numbers)
     assert expected == pytest.approx(counted(made, numbers, batch))
@@ -159,7 +163,7 @@ def test_factorised_training_is_the_mean_over_all_draws(kind: str, two_sided: bo
     for numbers in combinations(range(6), bm):
         draws.append(counted(made, list(numbers), batch))
         updated.append(sum(own.numel() for own in made.network.parameters() if own.grad is not None))
-    found = flops.factorised_training(made.network, batch, 10, bm, 6)
+    found = network_flops.factorised_training(made.network, batch, 10, bm, 6)
     products = found["hypernetwork"] - written_out(made) + found["InfoNCE"]
     assert products == pytest.approx(10 * sum(draws) / len(draws))
     # The size is rounded to whole parameters.
@@ -174,7 +178,7 @@ def test_writing_out_is_what_torch_does(kind: str, two_sided: bool) -> None:
         for number in range(6):
             made.network(torch.tensor([number]))
             made.network.image_connector(number // 2)
-    found = flops.factorised_training(made.network, 4, 0, 1, 6)
+    found = network_flops.factorised_training(made.network, 4, 0, 1, 6)
     assert found == {"hypernetwork": counter.get_total_flops(), "InfoNCE": 0, "optimizer": 0}
     assert written_out(made) == counter.get_total_flops()
 
@@ -209,7 +213,9 @@ def test_factorised_start_by_hand(two_sided: bool) -> None:
     rows = sum(2 * (60 + count) * d * 3 for d, count in ((5, 100), (8, 100), (3, 100), (4, 200), (9, 200)))
     # 6 text components with 9 of images: 2·60·6·9; its square 2·6²·9; eigenvectors 9·6³; images' side 2·6·9·K.
     shared = 2 * 60 * 6 * 9 + 2 * 36 * 9 + 9 * 216 + 2 * 6 * 9 * 4
-    assert flops.factorised_start(made.network, 60, 100, 200) == {"closed form": fitted + rows + shared}
+    assert network_flops.factorised_start(made.network, 60, 100, 200) == {
+        "closed form": fitted + rows + shared
+    }
 
 
 EACH = {"mul_": 1, "lerp_": 3, "addcmul_": 3, "sqrt": 1, "div": 1, "add_": 1, "addcdiv_": 3}

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hyma.evaluation import Evaluator, protocols
-from hyma.gallery import Answer, Item, draw, judge, sample
-from hyma.prepared import Prepared
+from hyma.common.prepared import Prepared
+from hyma.evaluation.evaluator import Evaluator, protocols
+from hyma.report.gallery import Answer, Item, draw, judge, sample
 from tests.test_evaluation import IMAGE_ND, Rows, captioned, drawn, made, prompts, unit
 
 

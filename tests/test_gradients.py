@@ -8,12 +8,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from hyma.connectors import Connector
-from hyma.hypernetwork import DenseHypernetwork, equaliser
-from hyma.losses import info_nce
-from hyma.search import grid, hypernetwork
-from hyma.search.params import ConnectorParams, GridParams, HymaParams
-from hyma.search.training import Normalised, contrast
+from hyma.search import hyma_search
+from hyma.search.network import DenseHypernetwork, equaliser
+from hyma.search.params import HymaParams
+from hyma.stitching import grid
+from hyma.stitching.connectors import Connector
+from hyma.stitching.losses import info_nce
+from hyma.stitching.normalised import Normalised
+from hyma.stitching.pair_losses import pair_losses
+from hyma.stitching.params import ConnectorParams, GridParams
 from tests.test_search import toy
 
 CONNECTOR = ConnectorParams(kind="mlp1", hidden=16, normalise="standardise", logit_scale=20)
@@ -69,7 +72,7 @@ def test_groups_give_the_gradient_of_the_mean() -> None:
         loss.backward()
 
     grouped = leaves(start)
-    losses, _ = contrast(grouped, PAIRS, rows, data, 20, backward)
+    losses, _ = pair_losses(grouped, PAIRS, rows, data, 20, backward)
     assert len(calls) == 3  # plain and twin are equally wide
     assert sorted(reads) == ["noise", "plain", "turned", "twin", "wide"]  # each once
     torch.testing.assert_close(losses, torch.stack(expected).detach())
@@ -95,7 +98,7 @@ def step(params: HymaParams) -> tuple[nn.Module, list[Tensor]]:
     data = Normalised(toy(100), CONNECTOR)
     specs = {pair: data.features.spec(pair, CONNECTOR) for pair in data.features.pairs}
     torch.manual_seed(0)
-    network, step_on = hypernetwork._dense(data, specs, params, 20, 0)
+    network, step_on = hyma_search._dense(data, specs, params, 20, 0)
     step_on(data.features.train, torch.arange(4), Tensor.backward)
     return network, [own.grad.clone() for own in network.parameters() if own.grad is not None]
 
@@ -127,7 +130,7 @@ def test_balanced_pairs_pull_alike() -> None:
     grads = [torch.full((2, 2), 3.0), torch.full((3, 2), 1e4), torch.tensor([[0.3, 0.4]])]
     for connector, grad in zip(connectors, grads, strict=True):
         connector["weight0"].requires_grad_().grad = grad.clone()
-    hypernetwork._equalise(connectors)
+    hyma_search._equalise(connectors)
     for connector, grad in zip(connectors, grads, strict=True):
         torch.testing.assert_close(connector["weight0"].grad, grad / grad.norm() * 6)  # the median: 3·√4
 
@@ -136,7 +139,7 @@ def test_balanced_pairs_pull_alike() -> None:
 def test_gradients_are_noted_and_balanced(decoder: Any) -> None:
     scores = {}
     for balance in (False, True):
-        found = hypernetwork.search(toy(), HymaParams(decoder=decoder, balance=balance, **HYMA), CONNECTOR, 0)
+        found = hyma_search.search(toy(), HymaParams(decoder=decoder, balance=balance, **HYMA), CONNECTOR, 0)
         assert set(found.gradients) == {"plain", "wide", "turned", "noise"}
         for entry in found.gradients.values():
             assert entry["mean"] > 0
@@ -149,7 +152,7 @@ def test_gradients_are_noted_and_balanced(decoder: Any) -> None:
 
 def test_gradient_statistics_by_hand() -> None:
     norm_SE = torch.tensor([[1.0, 0.0, 0.0], [3.0, 5.0, 0.0], [2.0, 5.0, 0.0]])
-    found = hypernetwork.gradient_statistics(norm_SE, ["a", "b", "c"])
+    found = hyma_search.gradient_statistics(norm_SE, ["a", "b", "c"])
     assert list(found) == ["a", "b"]
     assert found["a"] == pytest.approx({"mean": 2, "variance": 2 / 3 / 4, "peak": 1.5})
     assert found["b"] == pytest.approx({"mean": 5, "variance": 0, "peak": 1})
@@ -165,7 +168,7 @@ def test_half_precision_finds_as_good_connectors(method: str, precision: Any) ->
             result = grid.search(toy(), params, CONNECTOR, 0, [("plain", "turned")])
         else:
             own = HymaParams(decoder=method, precision=name, lr=0.01, **HYMA | {"epochs": 20})  # type: ignore[arg-type]
-            result = hypernetwork.search(toy(), own, CONNECTOR, 0)
+            result = hyma_search.search(toy(), own, CONNECTOR, 0)
         found[name] = result.scores["plain-turned"]
         assert all(
             weight.dtype == torch.float32 for weight in result.stitches["plain-turned"].connector.values()

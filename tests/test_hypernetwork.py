@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hyma.closed_form import Whitening, shared_space
-from hyma.connectors import ConnectorSpec, forward
-from hyma.hypernetwork import DenseHypernetwork, FactorisedHypernetwork, PairName, split_hidden
-from hyma.losses import info_nce
+from hyma.common.names import PairName
+from hyma.search.closed_form import Whitening, shared_space
+from hyma.search.network import DenseHypernetwork, FactorisedHypernetwork, split_hidden
+from hyma.stitching.connectors import ConnectorSpec, forward
+from hyma.stitching.losses import info_nce
 
 KINDS = ["linear", "mlp1", "mlp2"]
 IMAGES = {"vit": 5, "res": 8, "eff": 3}

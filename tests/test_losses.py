@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
 
-from hyma import losses
-from hyma.losses import blockwise, contrast, contrast_logits, info_nce
+from hyma.stitching import losses
+from hyma.stitching.losses import blockwise, contrast, contrast_logits, info_nce
 
 
 @settings(max_examples=60, deadline=None)

@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hyma.ranking import rank
-from hyma.report import choice, methods, trade_off
+from hyma.ranking import choice
+from hyma.ranking.rank import rank
+from hyma.report import methods, trade_off
 from tests.test_ranking import FLOPS, RECORDS, SCORES, benchmark
 from tests.test_report import COUNTS, canvas, contents, crowd, dots, inputs, tables
 

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import top_k_accuracy_score
 
-from hyma import metrics
-from hyma.metrics import (
+from hyma.evaluation import metrics
+from hyma.evaluation.metrics import (
     Ranks,
     label_ranks,
     recall_at_k,

@@ -14,10 +14,10 @@ from PIL import Image
 from torch import Tensor
 
 from hyma import HymaError, ImageIndex, StitchedModel
-from hyma.connectors import ConnectorSpec, Stitch
-from hyma.encoders.params import TextEncoderParams
+from hyma.encoders.base.params import TextEncoderParams
 from hyma.model import inputs, stitched
-from hyma.normalise import Normaliser
+from hyma.stitching.connectors import ConnectorSpec, Stitch
+from hyma.stitching.normalise import Normaliser
 from tests.models import IMAGE, TEXT, model, pictures, stitch
 
 COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}

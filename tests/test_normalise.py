@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.preprocessing import StandardScaler
 
-from hyma.normalise import Normaliser
+from hyma.stitching.normalise import Normaliser
 
 
 def test_l2_by_hand() -> None:

@@ -13,11 +13,11 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from hyma.encoders.common import field
-from hyma.encoders.flops import flops_per_row
-from hyma.encoders.load import load
-from hyma.encoders.params import HUB, ImageEncoderParams, TextEncoderParams
-from hyma.errors import HymaError
+from hyma.common.errors import HymaError
+from hyma.encoders.base.common import field
+from hyma.encoders.base.flops import flops_per_row
+from hyma.encoders.base.load import load
+from hyma.encoders.base.params import HUB, ImageEncoderParams, TextEncoderParams
 
 open_clip = pytest.importorskip("open_clip")
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from PIL import Image, ImageDraw
 
-from hyma.gallery import Answer, Item
 from hyma.report import ranking as report
+from hyma.report.gallery import Answer, Item
 from hyma.report.html import figure, heated, marked, paragraphs, thumbnail
 from hyma.report.inputs import of_two
 from hyma.report.page import Card, Shown, page, tiles
@@ -325,7 +325,7 @@ def test_the_stage(run_folder: Path) -> None:
 
 
 def test_the_browser_finds_the_comparison_in_order(run_folder: Path) -> None:
-    from hyma.command import main as hyma
+    from hyma.cli.command import main as hyma
 
     hyma(["compare", "cam-good", "cam-bad", "--html", "differ.html"])
     script = """

@@ -11,18 +11,22 @@ import pytest
 import torch
 
 import hyma
-from hyma import pairs
-from hyma.agreement import agreement
-from hyma.connectors import Stitch
-from hyma.errors import HymaError
-from hyma.pair_ranking import Ranking
-from hyma.pairs import search_pairs
-from hyma.search import defaults, grid, hypernetwork, methods
-from hyma.search.data import TrainingFeatures, assemble
-from hyma.search.params import ConnectorParams, GridParams, HymaParams
-from hyma.search.result import SearchResult
-from hyma.search.run import known, model, run_method
-from hyma.search.table import Streamed
+from hyma import methods
+from hyma.common.errors import HymaError
+from hyma.memory import defaults
+from hyma.memory import search_pairs as pairs
+from hyma.memory.pair_ranking import Ranking
+from hyma.memory.search_pairs import search_pairs
+from hyma.methods.shared.run import known, model, run_method
+from hyma.ranking.agreement import agreement
+from hyma.search import hyma_search
+from hyma.search.params import HymaParams
+from hyma.stitching import grid
+from hyma.stitching.connectors import Stitch
+from hyma.stitching.params import ConnectorParams, GridParams
+from hyma.stitching.result import SearchResult
+from hyma.stitching.table import Streamed
+from hyma.stitching.training_set import TrainingFeatures, assemble
 
 CPU = torch.device("cpu")
 Side = dict[str, Any]
@@ -98,7 +102,7 @@ def test_it_is_the_search_of_the_pipeline() -> None:
     section = ConnectorParams(**connector)
     data = assemble(chunks[0], chunks[1], image_of_text, section, 3, CPU)
     expected = {
-        "hyma": hypernetwork.search(data, HymaParams(**own["hyma"]), section, 3),
+        "hyma": hyma_search.search(data, HymaParams(**own["hyma"]), section, 3),
         "grid": grid.search(data, GridParams(**own["grid"]), section, 3),
     }
     for name, result in expected.items():
@@ -136,7 +140,9 @@ def test_what_does_not_fit_is_streamed(monkeypatch: pytest.MonkeyPatch) -> None:
     kept = [np.float32(own) for own in features(60)[0].values()]
     side = dict(zip(("blind", "sees"), ([own[:20], own[20:]] for own in kept), strict=True))
     texts = {slug: [np.float32(own)] for slug, own in features(60)[1].items()}
-    monkeypatch.setattr("hyma.search.data.fits", lambda size, _: size > 60 * 4 * (12 + 16 + 9 + 10))
+    monkeypatch.setattr(
+        "hyma.stitching.training_set.fits", lambda size, _: size > 60 * 4 * (12 + 16 + 9 + 10)
+    )
     found = assemble(side, texts, np.arange(60), ConnectorParams(holdout=0.2), 0, CPU)
     for slug, expected in zip(side, kept, strict=True):
         table = found.images[slug]
@@ -181,7 +187,7 @@ def test_first_method_ranks(ranking: Ranking) -> None:
     assert ranking.pairs == ranking.candidates
     by_hyma = Ranking({"hyma": ranking.results["hyma"]}, ranking.candidates, ranking.held_out, 50.0)
     scores = ranking.scores["hyma"]
-    assert by_hyma.pairs == sorted(scores, key=lambda pair: -scores[pair])
+    assert by_hyma.memory.search_pairs == sorted(scores, key=lambda pair: -scores[pair])
 
 
 def test_failed_pairs_come_last() -> None:

@@ -6,14 +6,15 @@ from typing import Any
 import pytest
 import torch
 
-from hyma.connectors import ConnectorSpec
-from hyma.errors import HymaError
-from hyma.params import validate
-from hyma.search import grid, methods
-from hyma.search.data import TrainingFeatures
-from hyma.search.methods.autopair import rung_sizes
-from hyma.search.params import ConnectorParams, GridParams
-from hyma.search.result import SearchResult
+from hyma import methods
+from hyma.common.errors import HymaError
+from hyma.common.params import validate
+from hyma.methods.autopair import rung_sizes
+from hyma.stitching import grid
+from hyma.stitching.connectors import ConnectorSpec
+from hyma.stitching.params import ConnectorParams, GridParams
+from hyma.stitching.result import SearchResult
+from hyma.stitching.training_set import TrainingFeatures
 from tests.test_search import toy
 
 CONNECTOR = ConnectorParams(kind="mlp1", hidden=32, normalise="standardise", logit_scale=20)

@@ -12,12 +12,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hyma import device, files, params
-from hyma.encoders.params import ImageEncoderParams
-from hyma.errors import HymaError
-from hyma.experiment import Experiment
-from hyma.params import read
-from hyma.search.params import ConnectorParams, GridParams, HymaParams, RefineParams
+from hyma.common import device, files, params
+from hyma.common.errors import HymaError
+from hyma.common.params import read
+from hyma.encoders.base.params import ImageEncoderParams
+from hyma.plan.experiment import Experiment
+from hyma.search.params import HymaParams, RefineParams
+from hyma.stitching.params import ConnectorParams, GridParams
 
 PARAMS = Path(__file__).parent.parent / "params.yaml"
 

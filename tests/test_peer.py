@@ -34,17 +34,17 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor
 
-from hyma import prepared
-from hyma.assess import assess
-from hyma.connectors import ConnectorSpec, Stitch, initialise
-from hyma.evaluate_params import EvaluateParams
-from hyma.evaluation import Evaluator
-from hyma.metrics import vqa_accuracy, vqa_table
-from hyma.normalise import Normaliser
-from hyma.readers.common import data_file
-from hyma.readers.params import DataSource
-from hyma.readers.prepare import prepare
-from hyma.vqa_text import CONTRACTIONS, normalise
+from hyma.common import prepared
+from hyma.evaluation.assess import assess
+from hyma.evaluation.evaluator import Evaluator
+from hyma.evaluation.metrics import vqa_accuracy, vqa_table
+from hyma.evaluation.params import EvaluateParams
+from hyma.readers.base.common import data_file
+from hyma.readers.base.params import DataSource
+from hyma.readers.base.prepare import prepare
+from hyma.readers.base.vqa_text import CONTRACTIONS, normalise
+from hyma.stitching.connectors import ConnectorSpec, Stitch, initialise
+from hyma.stitching.normalise import Normaliser
 from tests.test_evaluation import captioned, made, prompts, unit
 
 peer = pytest.mark.peer

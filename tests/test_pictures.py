@@ -13,9 +13,9 @@ import pyarrow as pa
 import pytest
 from PIL import ExifTags, Image
 
-from hyma import prepared
-from hyma.pictures import LIMIT, UnreadableError, content, cores, decode
-from hyma.readers import images
+from hyma.common import prepared
+from hyma.common.pictures import LIMIT, UnreadableError, content, cores, decode
+from hyma.readers.base import images
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 ORIENTATIONS = {

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from hyma.search.methods import known
+from hyma.methods import known
 from tests.imports import METHOD, ROOT, files_of, is_module, module_of, modules_of
 from tests.project import Project
 
@@ -38,8 +38,8 @@ def test_deps_are_the_imported_modules(name: str) -> None:
 @pytest.mark.parametrize("name", known())
 def test_a_method_is_a_dependency_of_its_own_stage(name: str) -> None:
     """And whatever it imports is too; none imports another."""
-    imported = files_of(f"hyma.search.methods.{name}")
-    own = f"hyma/search/methods/{name}.py"
+    imported = files_of(f"hyma.methods.{name}")
+    own = f"hyma/methods/{name}.py"
     assert {path for path in imported if METHOD.fullmatch(path)} == {own}
     assert imported - {own} <= set(STAGES["search"]["deps"])
     assert own.replace(f"{name}.py", "${item}.py") in STAGES["search"]["deps"]
@@ -51,21 +51,21 @@ def test_stages_that_load_methods_depend_on_them(name: str) -> None:
     deps = STAGES[name]["deps"]
     methods = {path for path in imported if METHOD.fullmatch(path)}
     assert methods
-    assert "hyma/search/methods" in deps or methods <= set(deps)
+    assert "hyma/methods" in deps or methods <= set(deps)
 
 
 def test_imports_are_followed() -> None:
     found = files_of("stages.prepare")
-    assert {"stages/_run.py", "hyma/readers/textvqa.py", "hyma/vqa_text.py"} <= found
+    assert {"hyma/common/run.py", "hyma/readers/formats/textvqa.py", "hyma/readers/base/vqa_text.py"} <= found
     assert "hyma/__init__.py" not in found  # names alone
-    assert "hyma/flops.py" not in found
+    assert "hyma/stitching/flops.py" not in found
 
 
 @pytest.mark.parametrize("name", [name for name in STAGES if name != CHECKS_ALL])
 def test_declared_params_are_read(name: str) -> None:
     """What a stage declares and never reads would run it again for nothing."""
     files = files_of(module_of(STAGES[name]["cmd"]))
-    readers = ("hyma/search/records.py", "hyma/model/of_run.py")
+    readers = ("hyma/stitching/records.py", "hyma/model/of_run.py")
     scripts = [path for path in files if path.startswith("stages/") or path in readers]
     read = set.union(*(keys_named(ROOT / path) for path in scripts))
     declared = {key.split(".")[0] for key in STAGES[name].get("params", [])}

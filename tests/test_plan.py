@@ -12,17 +12,19 @@ import pytest
 import torch
 import yaml
 
-from hyma import command, flops, params
-from hyma.encoders.params import ImageEncoderParams, TextEncoderParams
-from hyma.experiment import Experiment
+from hyma.cli import command
+from hyma.common import params
+from hyma.embedded.zoo.params import ZooParams
+from hyma.encoders.base.params import ImageEncoderParams, TextEncoderParams
+from hyma.methods import load
 from hyma.plan import encoders, hours, memory, methods, missing, page, rows, sizes, speed, work
+from hyma.plan.experiment import Experiment
 from hyma.plan.gather import gather
 from hyma.plan.models import UnknownError, build
 from hyma.plan.rows import Rows
 from hyma.plan.work import Work
-from hyma.search.data import TrainingFeatures
-from hyma.search.methods import load
-from hyma.zoo.params import ZooParams
+from hyma.stitching import flops
+from hyma.stitching.training_set import TrainingFeatures
 from tests.imports import ROOT
 from tests.project import small
 
@@ -111,7 +113,7 @@ class TestMethods:
 
     def test_one_step_of_the_paper(self) -> None:
         """768 → 384, linear, batch 16384: 843.96 GFLOPs, both logit products counted."""
-        from hyma.connectors import ConnectorSpec
+        from hyma.stitching.connectors import ConnectorSpec
 
         spec = ConnectorSpec("linear", 768, 384)
         ours = methods.pair_step(spec, 16384)
@@ -119,7 +121,7 @@ class TestMethods:
         assert sum(both.values()) / 1e9 == pytest.approx(843.96, rel=1e-4)
 
     def test_a_step_is_what_grid_search_counts(self) -> None:
-        from hyma.connectors import ConnectorSpec
+        from hyma.stitching.connectors import ConnectorSpec
 
         spec = ConnectorSpec("mlp2", 7, 5, 6)
         counted = flops.grid({("i", "t"): spec}, 11, 1)

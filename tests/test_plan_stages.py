@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hyma.errors import HymaError
+from hyma.common.errors import HymaError
 from hyma.plan import stages
 from tests.imports import ROOT
 from tests.project import Project

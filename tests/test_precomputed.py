@@ -14,12 +14,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from hyma import prepared
-from hyma.encoders.matrices import open_matrix
-from hyma.encoders.precomputed import Reference, write
-from hyma.errors import HymaError
-from hyma.features import Features
-from hyma.files import sha256_file
+from hyma.common import prepared
+from hyma.common.errors import HymaError
+from hyma.common.features import Features
+from hyma.common.files import sha256_file
+from hyma.encoders.base.matrices import open_matrix
+from hyma.encoders.base.precomputed import Reference, write
 
 ROWS, DIM = 7, 3
 FEATURES = np.random.default_rng(0).normal(size=(ROWS, DIM)).astype(np.float32)

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
-from hyma.encoders.matrices import SUFFIXES
-from hyma.encoders.params import ImageEncoderParams, TextEncoderParams
-from hyma.encoders.precomputed import Reference, reference
-from hyma.errors import HymaError
+from hyma.common.errors import HymaError
+from hyma.encoders.base.matrices import SUFFIXES
+from hyma.encoders.base.params import ImageEncoderParams, TextEncoderParams
+from hyma.encoders.base.precomputed import Reference, reference
 
 
 def refused(message: str) -> pytest.RaisesExc[HymaError]:

@@ -12,11 +12,12 @@ import pytest
 import timm
 import torch
 
-from hyma import flops, params
-from hyma.connectors import ConnectorSpec
-from hyma.encoders.params import HUB
-from hyma.experiment import Experiment
-from hyma.search.methods import load
+from hyma.common import params
+from hyma.encoders.base.params import HUB
+from hyma.methods import load
+from hyma.plan.experiment import Experiment
+from hyma.stitching import flops
+from hyma.stitching.connectors import ConnectorSpec
 from tests.imports import ROOT
 from tests.project import ENVIRONMENT
 

@@ -10,8 +10,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 
-from hyma import probes
-from hyma.probes import caption_retrieval, linear_probe
+from hyma.evaluation import probes
+from hyma.evaluation.probes import caption_retrieval, linear_probe
 
 
 def clusters(seed: int, classes: int = 3, each: int = 20) -> tuple[np.ndarray, np.ndarray]:

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 import torch
 
-from hyma.assess import assess
-from hyma.connectors import ConnectorSpec, Stitch, forward
-from hyma.evaluate_params import EvaluateParams
-from hyma.evaluation import Evaluator
-from hyma.normalise import Normaliser
-from hyma.prepared import Prepared
-from hyma.readers.common import data_file
+from hyma.common.prepared import Prepared
+from hyma.evaluation.assess import assess
+from hyma.evaluation.evaluator import Evaluator
+from hyma.evaluation.params import EvaluateParams
+from hyma.readers.base.common import data_file
+from hyma.stitching.connectors import ConnectorSpec, Stitch, forward
+from hyma.stitching.normalise import Normaliser
 from tests.test_evaluation import made, prompts, unit
 from tests.test_readers import draw, dump, karpathy, questions, rows, run, val2017
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hyma.agreement import agreement
-from hyma.errors import HymaError
-from hyma.files import read_json, write_json
-from hyma.ranking import rank, summary
+from hyma.common.errors import HymaError
+from hyma.common.files import read_json, write_json
+from hyma.ranking.agreement import agreement
+from hyma.ranking.rank import rank, summary
 
 Json = dict[str, Any]
 PAIRS = ["big-bert", "big-words", "mid-bert", "mid-words", "tiny-bert", "tiny-words"]

@@ -16,11 +16,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hyma import prepared
-from hyma.errors import HymaError
-from hyma.prepared import Prepared
-from hyma.readers.params import DataSource
-from hyma.readers.prepare import prepare
+from hyma.common import prepared
+from hyma.common.errors import HymaError
+from hyma.common.prepared import Prepared
+from hyma.readers.base.params import DataSource
+from hyma.readers.base.prepare import prepare
 
 FORMATS = ["llava", "imagenet", "cifar100", "coco", "flickr8k", "okvqa", "textvqa"]
 

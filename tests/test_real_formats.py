@@ -23,11 +23,11 @@ from sentence_transformers.sentence_transformer.modules import Pooling, Transfor
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
-from hyma import prepared
-from hyma.features import Features
-from hyma.prepared import Prepared
-from hyma.readers.params import DataSource
-from hyma.readers.prepare import prepare
+from hyma.common import prepared
+from hyma.common.features import Features
+from hyma.common.prepared import Prepared
+from hyma.readers.base.params import DataSource
+from hyma.readers.base.prepare import prepare
 from tests import miniature, project
 from tests.miniature import BENCHMARKS, CLASSES, Counts, Scene
 from tests.test_readers import rows

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hyma.errors import HymaError
+from hyma.common.errors import HymaError
 from hyma.search.recorded import search
 
 PAIRS = ["vit-bert", "vit-mini", "res-bert", "res-mini"]

@@ -8,12 +8,12 @@ import pytest
 import torch
 import yaml
 
-from hyma import connectors, params
-from hyma.connectors import ConnectorSpec, Stitch
-from hyma.errors import HymaError
-from hyma.normalise import Normaliser
-from hyma.search import records
-from hyma.search.result import SearchResult, save
+from hyma.common import params
+from hyma.common.errors import HymaError
+from hyma.stitching import connectors, records
+from hyma.stitching.connectors import ConnectorSpec, Stitch
+from hyma.stitching.normalise import Normaliser
+from hyma.stitching.result import SearchResult, save
 
 PAIRS = ["vit-bert", "vit-mini"]
 

@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 import torch
 
-from hyma import flops
-from hyma.connectors import Connector, load
-from hyma.errors import HymaError
-from hyma.search import grid, refine
-from hyma.search.params import GridParams, RefineParams
-from hyma.search.result import SearchResult, as_record, save
+from hyma.common.errors import HymaError
+from hyma.search import refine
+from hyma.search.params import RefineParams
+from hyma.stitching import flops, grid
+from hyma.stitching.connectors import Connector, load
+from hyma.stitching.params import GridParams
+from hyma.stitching.result import SearchResult, as_record, save
 from tests.test_search import CONNECTOR, run, toy
 
 PARAMS = RefineParams(top=2, flops=1e8, batch=60, lr=0.01)

@@ -13,12 +13,13 @@ import torch
 from matplotlib.figure import Figure
 from PIL import Image
 
-from hyma.files import write_json, write_text
-from hyma.ranking import rank
-from hyma.report import environment, figures, markdown, methods, training
+from hyma.common.files import write_json, write_text
+from hyma.ranking.rank import rank
+from hyma.report import environment, figures, methods, training
 from hyma.report import ranking as report
 from hyma.report.inputs import Inputs, label, of_two
 from hyma.report.ranking import page
+from hyma.wording import markdown
 from stages import report as stage
 from tests.test_ranking import FLOPS, MEAN, PAIRS, PROBES, RECORDS, SCORES, benchmark, by_pair, record
 

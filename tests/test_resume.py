@@ -19,7 +19,7 @@ import yaml
 from PIL import Image
 from timm.models import save_for_hf
 
-from hyma.features import Features
+from hyma.common.features import Features
 from tests.imports import ROOT
 
 ROWS, CHUNK, BATCH = 168, 16, 8

@@ -8,9 +8,9 @@ import pytest
 import yaml
 from PIL import Image
 
-from hyma import command
-from hyma.errors import HymaError
-from hyma.files import write_json, write_text
+from hyma.cli import command
+from hyma.common.errors import HymaError
+from hyma.common.files import write_json, write_text
 from hyma.report import compare
 from hyma.report.movement import compare as compared
 from hyma.report.revisions import WORKSPACE, Run, read

@@ -16,24 +16,23 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
-from hyma import connectors, features, prepared
-from hyma.closed_form import shared_space
-from hyma.connectors import Connector, ConnectorSpec, Stitch
-from hyma.errors import HymaError
-from hyma.files import read_json
-from hyma.normalise import Normaliser
-from hyma.search import grid, hypernetwork, result
-from hyma.search.data import TrainingFeatures, load, split
-from hyma.search.methods import hyma_two_sided
-from hyma.search.params import ConnectorParams, GridParams, HymaParams
-from hyma.search.result import SearchResult
-from hyma.search.schedule import pair_batches, sample_batches, warmup_cosine
-from hyma.search.training import (
-    Backward,
-    Normalised,
-    contrast,
-    train,
-)
+from hyma.common import features, prepared
+from hyma.common.errors import HymaError
+from hyma.common.files import read_json
+from hyma.methods import hyma_two_sided
+from hyma.search import hyma_search
+from hyma.search.closed_form import shared_space
+from hyma.search.params import HymaParams
+from hyma.stitching import connectors, grid, result
+from hyma.stitching.connectors import Connector, ConnectorSpec, Stitch
+from hyma.stitching.normalise import Normaliser
+from hyma.stitching.normalised import Normalised
+from hyma.stitching.pair_losses import pair_losses
+from hyma.stitching.params import ConnectorParams, GridParams
+from hyma.stitching.result import SearchResult
+from hyma.stitching.schedule import pair_batches, sample_batches, warmup_cosine
+from hyma.stitching.trainer import Backward, train
+from hyma.stitching.training_set import TrainingFeatures, load, split
 
 CPU = torch.device("cpu")
 CONNECTOR = ConnectorParams(kind="mlp1", hidden=32, normalise="standardise", logit_scale=20)
@@ -78,7 +77,7 @@ def run(
     if method == "grid":
         return grid.search(data, GRID.model_copy(update=changes), connector, seed)
     params = HYMA[method].model_copy(update=changes)
-    return hypernetwork.search(data, params, connector, seed, two_sided=method == "two_sided")
+    return hyma_search.search(data, params, connector, seed, two_sided=method == "two_sided")
 
 
 def ignore(_: Tensor) -> None:
@@ -89,7 +88,7 @@ def trained(data: Normalised, params: Any, connector: ConnectorParams, weights: 
     """The loop on one pair whose connector is itself the parameter."""
     pair = ("plain", "turned")
     return train(
-        lambda rows, _, backward: contrast([weights], [pair], rows, data, connector.logit_scale, backward),
+        lambda rows, _, backward: pair_losses([weights], [pair], rows, data, connector.logit_scale, backward),
         list(weights.values()), [pair], 1, data.features.train, params, 0, "toy",
     )  # fmt: skip
 
@@ -222,7 +221,7 @@ def test_pairs_left_out(method: str, left_out: tuple[str, str], monkeypatch: pyt
     """Never drawn, and not looked at by the closed form; but scored, with a connector, as the others are."""
     seen: list[Any] = []
     monkeypatch.setattr(
-        hypernetwork,
+        hyma_search,
         "shared_space",
         lambda images, texts, width, pairs: seen.append(pairs) or shared_space(images, texts, width, pairs),
     )
@@ -258,7 +257,7 @@ def test_cost_is_what_torch_counts(method: str, kind: Any, monkeypatch: pytest.M
     connector, data = CONNECTOR.model_copy(update={"kind": kind}), toy(captions=2)
     changes = {"bm": 4, "epochs": 2, "samples": 90, "components": 8}
     found = run(method, data, connector=connector, **changes)
-    monkeypatch.setattr(hypernetwork, "_flops", lambda *_: {})  # it runs models, to count them
+    monkeypatch.setattr(hyma_search, "_flops", lambda *_: {})  # it runs models, to count them
     with FlopCounterMode(display=False) as counter:
         run(method, data, connector=connector, **changes)
     normalised = Normalised(data, connector)
@@ -345,13 +344,13 @@ def test_a_step_is_the_mean_of_its_pairs() -> None:
     def step_on(rows: Tensor, chosen: Tensor, backward: Backward) -> tuple[Tensor, Tensor]:
         numbers = chosen.tolist()
         own = [{"weight0": weights[number], "bias0": torch.zeros(12)} for number in numbers]
-        return contrast(
+        return pair_losses(
             own, [pairs[number] for number in numbers], rows, data, CONNECTOR.logit_scale, backward
         )
 
     params = GridParams(batch=60, epochs=1)
     history = train(step_on, weights, pairs, 2, data.features.train, params, 0, "toy")
-    losses, accuracies = contrast(start, pairs, data.features.train, data, CONNECTOR.logit_scale, ignore)
+    losses, accuracies = pair_losses(start, pairs, data.features.train, data, CONNECTOR.logit_scale, ignore)
     assert history.rows[0][:2] == pytest.approx((losses.mean().item(), accuracies.mean().item()), rel=1e-4)
     expected = {"-".join(pair): own.item() for pair, own in zip(pairs, accuracies, strict=True)}
     assert {pair: own for _, pair, own in history.pair_accuracy} == pytest.approx(expected)
@@ -383,7 +382,7 @@ def test_gradient_that_is_not_finite() -> None:
 
     def step_on(rows: Tensor, _: Tensor, backward: Backward) -> tuple[Tensor, Tensor]:
         own = {"weight0": weights + root.sqrt(), "bias0": torch.zeros(12)}
-        return contrast([own], [pair], rows, data, CONNECTOR.logit_scale, backward)
+        return pair_losses([own], [pair], rows, data, CONNECTOR.logit_scale, backward)
 
     with pytest.raises(HymaError, match="not finite"):
         train(step_on, [root], [pair], 1, data.features.train, params, 0, "toy")
@@ -452,7 +451,7 @@ def test_contrast_reads_the_captions_own_images() -> None:
         {"weight0": torch.randn(data.images[i].shape[1], data.texts[t].shape[1]), "bias0": torch.zeros(1)}
         for i, t in pairs
     ]
-    losses, accuracies = contrast(weights, pairs, rows, normalised, 3, ignore)
+    losses, accuracies = pair_losses(weights, pairs, rows, normalised, 3, ignore)
     for (image, text), own, loss, accuracy in zip(pairs, weights, losses, accuracies, strict=True):
         text_BD = functional.normalize(normalised.text[text][rows] @ own["weight0"].T, dim=-1)
         logits_BB = 3 * text_BD @ normalised.image[image][[3, 75, 16]].T

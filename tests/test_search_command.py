@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hyma import command
-from hyma.errors import HymaError
+from hyma.cli import command
+from hyma.cli.hits import hits_page
+from hyma.common.errors import HymaError
 from hyma.model import index
 from hyma.model.index import Hit, ImageIndex
-from hyma.report.hits import hits_page
 from tests import models
 
 Capture = pytest.CaptureFixture[str]

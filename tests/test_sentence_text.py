@@ -14,10 +14,10 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from transformers import BertModel
 
-from hyma.encoders.common import field
-from hyma.encoders.load import load
-from hyma.encoders.params import TextEncoderParams
-from hyma.errors import HymaError
+from hyma.common.errors import HymaError
+from hyma.encoders.base.common import field
+from hyma.encoders.base.load import load
+from hyma.encoders.base.params import TextEncoderParams
 
 ZOO = Path(__file__).parent.parent / "zoo"
 TEXTS = ["a red dog", "A small green umbrella on the left of a blue striped field", "two keys", "zzzz"]
@@ -161,7 +161,7 @@ def test_text_hub_is_out_of_reach(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(*_: Any, **__: Any) -> None:
         raise OSError("no\nnetwork")
 
-    monkeypatch.setattr("hyma.encoders.sentence_text.SentenceTransformer", missing)
+    monkeypatch.setattr("hyma.encoders.sources.sentence_text.SentenceTransformer", missing)
     for name in ("all-mpnet-base-v2", "sentence-transformers/all-mpnet-base-v2"):
         with refused(
             r"^params\.yaml: text_encoders\.txt\.name: cannot get sentence-transformers/all-mpnet-base-v2: "

@@ -16,8 +16,8 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 from torch.nn import functional
 
-from hyma import similarity
-from hyma.similarity import Undefined, cka, cknna, logme, mutual_knn, svcca
+from hyma.methods.shared import similarity
+from hyma.methods.shared.similarity import Undefined, cka, cknna, logme, mutual_knn, svcca
 
 MEASURES: dict[str, Callable[[Tensor, Tensor], float]] = {
     "mutual_knn": lambda image, text: mutual_knn(image, text, 3),

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hyma.report import stability as pages
+from hyma.report.studies import stability as pages
 from hyma.report.training import unruly
-from hyma.search.params import ConnectorParams, HymaParams
+from hyma.search.params import HymaParams
+from hyma.stitching.params import ConnectorParams
 from hyma.studies import stability
 from hyma.studies.stability import REMEDIES, Wild, study
 from tests.test_search import toy

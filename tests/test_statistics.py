@@ -5,8 +5,8 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 
-from hyma import statistics
-from hyma.statistics import bootstrap_means, percentile_interval, t_interval
+from hyma.ranking import statistics
+from hyma.ranking.statistics import bootstrap_means, percentile_interval, t_interval
 
 
 def test_t_interval_by_hand() -> None:

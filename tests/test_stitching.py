@@ -12,15 +12,23 @@ from scipy.linalg import subspace_angles
 from sklearn.linear_model import Ridge
 from torch import Tensor
 
-from hyma import connectors
-from hyma.errors import HymaError
-from hyma.params import validate
-from hyma.search import methods
-from hyma.search.data import TrainingFeatures
-from hyma.search.params import ConnectorParams
-from hyma.search.result import SearchResult
-from hyma.search.stitching import PARTS, Candidate, Stitching, StitchParams, affine, cuts, summary
-from hyma.search.training import recall
+from hyma import methods
+from hyma.common.errors import HymaError
+from hyma.common.params import validate
+from hyma.methods.shared.closed_stitching import (
+    PARTS,
+    Candidate,
+    Stitching,
+    StitchParams,
+    affine,
+    cuts,
+    summary,
+)
+from hyma.stitching import connectors
+from hyma.stitching.normalised import recall
+from hyma.stitching.params import ConnectorParams
+from hyma.stitching.result import SearchResult
+from hyma.stitching.training_set import TrainingFeatures
 from tests.test_search import toy
 
 NAMES = ["cca", "gcca", "procrustes", "ridge"]

@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hyma import flops
-from hyma.agreement import agreement
-from hyma.connectors import ConnectorSpec, Stitch
-from hyma.params import Section, validate
-from hyma.report import studies as pages
-from hyma.report import study_pictures as pictures
-from hyma.search import grid, hypernetwork
-from hyma.search.params import ConnectorParams, GridParams, HymaParams
-from hyma.search.result import SearchResult
-from hyma.search.run import grid_flops
+from hyma.common.params import Section, validate
+from hyma.methods.shared.run import grid_flops
+from hyma.ranking.agreement import agreement
+from hyma.report.studies import pages, pictures
+from hyma.search import hyma_search
+from hyma.search.params import HymaParams
+from hyma.stitching import flops, grid
+from hyma.stitching.connectors import ConnectorSpec, Stitch
+from hyma.stitching.params import ConnectorParams, GridParams
+from hyma.stitching.result import SearchResult
 from hyma.studies import bm, budget, unseen
 from hyma.studies.judge import as_scores, compare, mean_scores
 from hyma.studies.params import StudiesParams
@@ -157,7 +157,7 @@ def test_unseen_pairs_on_the_toy(judge: Any) -> None:
     def search(data: Any) -> SearchResult:
         left.append(data.left_out)
         own = HYMA.model_copy(update={"bm": len(data.seen)})
-        return hypernetwork.search(data, own, CONNECTOR, 0)
+        return hyma_search.search(data, own, CONNECTOR, 0)
 
     # Three image encoders, so that the folds are large enough to rank.
     features = toy()

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 import yaml
 
-from hyma import params
-from hyma.errors import HymaError
-from hyma.experiment import Experiment
-from hyma.params import Section, validate
-from hyma.search import methods
-from hyma.search.switch import SearchParams
+from hyma import methods
+from hyma.common import params
+from hyma.common.errors import HymaError
+from hyma.common.params import Section, validate
+from hyma.methods.shared.switch import SearchParams
+from hyma.plan.experiment import Experiment
 from stages import check
 
 ROOT = Path(__file__).parent.parent

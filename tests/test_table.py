@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from hyma.search import grid, hypernetwork, table
-from hyma.search.methods import load
-from hyma.search.params import ConnectorParams, GridParams, HymaParams
-from hyma.search.table import Streamed, fits, mapped
+from hyma.methods import load
+from hyma.search import hyma_search
+from hyma.search.params import HymaParams
+from hyma.stitching import grid, table
+from hyma.stitching.params import ConnectorParams, GridParams
+from hyma.stitching.table import Streamed, fits, mapped
 from tests.test_search import CPU, toy
 
 FEATURE_ND = np.arange(60, dtype=np.float32).reshape(20, 3)
@@ -70,7 +72,7 @@ def test_streamed_searches_find_the_same(method: str, normalise: Any) -> None:
             results.append(module.search(features, module.Params(), connector, 0))
         else:
             params = HymaParams(decoder="dense" if method == "dense" else "factorised", widths=[16], **HYMA)
-            results.append(hypernetwork.search(features, params, connector, 0, method == "two-sided"))
+            results.append(hyma_search.search(features, params, connector, 0, method == "two-sided"))
     resident, streamed = results
     assert streamed.scores == pytest.approx(resident.scores, abs=0.03)
     assert streamed.history.get("loss", []) == pytest.approx(resident.history.get("loss", []), rel=1e-3)

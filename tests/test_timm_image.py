@@ -15,11 +15,11 @@ from safetensors.torch import load_file, save_file
 from timm.models import save_for_hf
 from torch import nn
 
-from hyma.encoders.common import field
-from hyma.encoders.load import load
-from hyma.encoders.params import HUB, ImageEncoderParams
-from hyma.errors import HymaError
-from hyma.files import sha256_file
+from hyma.common.errors import HymaError
+from hyma.common.files import sha256_file
+from hyma.encoders.base.common import field
+from hyma.encoders.base.load import load
+from hyma.encoders.base.params import HUB, ImageEncoderParams
 
 ZOO = Path(__file__).parent.parent / "zoo"
 BLUE = (51, 102, 204)

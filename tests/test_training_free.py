@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from hyma.errors import HymaError
-from hyma.params import validate
-from hyma.search import methods
-from hyma.search.data import TrainingFeatures
-from hyma.search.params import ConnectorParams
-from hyma.search.result import SearchResult
-from hyma.search.training_free import Sample, svd_flops
+from hyma import methods
+from hyma.common.errors import HymaError
+from hyma.common.params import validate
+from hyma.methods.shared.training_free import Sample, svd_flops
+from hyma.stitching.params import ConnectorParams
+from hyma.stitching.result import SearchResult
+from hyma.stitching.training_set import TrainingFeatures
 from tests.test_search import toy
 
 NAMES = ["cka", "cknna", "logme", "mutual_knn", "svcca"]

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from hyma.errors import HymaError
+from hyma.common.errors import HymaError
 from hyma.search.unimodal import published, search
 
 

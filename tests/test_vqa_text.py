@@ -2,7 +2,7 @@
 
 import pytest
 
-from hyma.vqa_text import normalise
+from hyma.readers.base.vqa_text import normalise
 
 
 @pytest.mark.parametrize(

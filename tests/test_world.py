@@ -13,13 +13,11 @@ import pytest
 from matplotlib.ft2font import FT2Font
 from PIL import Image
 
-from hyma import prepared
-from hyma.files import sha256, sha256_file
-from hyma.readers.params import DataSource
-from hyma.readers.prepare import prepare
-from hyma.world import annotations, draw, write
-from hyma.world.params import WorldParams
-from hyma.world.scenes import (
+from hyma.common import prepared
+from hyma.common.files import sha256, sha256_file
+from hyma.embedded.world import annotations, draw, write
+from hyma.embedded.world.params import WorldParams
+from hyma.embedded.world.scenes import (
     Item,
     Scene,
     article,
@@ -29,8 +27,10 @@ from hyma.world.scenes import (
     random_item,
     random_scene,
 )
-from hyma.world.things import COLOURS, DIGITS, HELD_OUT, SHAPES, SYMBOLS, is_held_out
-from hyma.world.write import Sample
+from hyma.embedded.world.things import COLOURS, DIGITS, HELD_OUT, SHAPES, SYMBOLS, is_held_out
+from hyma.embedded.world.write import Sample
+from hyma.readers.base.params import DataSource
+from hyma.readers.base.prepare import prepare
 
 SETS = ["llava", "imagenet", "cifar100", "coco", "flickr8k", "okvqa", "textvqa", "labels", "corpus"]
 COUNTS = dict(zip(WorldParams.model_fields, (0, 60, 80, 2000, 1, 1, 8, 5, 6, 20, 12), strict=True))

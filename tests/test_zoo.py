@@ -13,14 +13,14 @@ import yaml
 from PIL import Image
 from safetensors.torch import load_file
 
-from hyma import params
-from hyma.encoders.params import HUB, ImageEncoderParams, TextEncoderParams
-from hyma.encoders.sentence_text import SentenceEncoder
-from hyma.encoders.timm_image import TimmEncoder
-from hyma.errors import HymaError
-from hyma.files import sha256_file
-from hyma.zoo import image, text
-from hyma.zoo.params import ZooImageParams, ZooTextParams
+from hyma.common import params
+from hyma.common.errors import HymaError
+from hyma.common.files import sha256_file
+from hyma.embedded.zoo import image, text
+from hyma.embedded.zoo.params import ZooImageParams, ZooTextParams
+from hyma.encoders.base.params import HUB, ImageEncoderParams, TextEncoderParams
+from hyma.encoders.sources.sentence_text import SentenceEncoder
+from hyma.encoders.sources.timm_image import TimmEncoder
 
 CPU = torch.device("cpu")
 ROOT = Path(__file__).parent.parent

@@ -1,1 +1,1 @@
-"""The model that a search ends in: a folder that loads anywhere, and what is done with it."""
+"""The model that a search ends in: loading, using, exporting, indexing pictures."""

@@ -7,7 +7,7 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from hyma.model.config import EncoderEntry, ModelConfig
-from hyma.report.markdown import cheaper, decimal, flops, points, seconds, table
+from hyma.wording.markdown import cheaper, decimal, flops, points, seconds, table
 
 Json = dict[str, Any]
 TASKS = {

@@ -5,11 +5,11 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from hyma.encoders.params import HUB, EncoderParams, ImageEncoderParams, TextEncoderParams
-from hyma.errors import HymaError
-from hyma.files import read_json, sha256_file
-from hyma.kinds import ConnectorKind, NormaliseKind
-from hyma.params import Section, validate
+from hyma.common.errors import HymaError
+from hyma.common.files import read_json, sha256_file
+from hyma.common.names import ConnectorKind, NormaliseKind
+from hyma.common.params import Section, validate
+from hyma.encoders.base.params import HUB, EncoderParams, ImageEncoderParams, TextEncoderParams
 
 VERSION = 1
 """Of the folder's format: raised when older code could not read what newer code writes."""

@@ -3,12 +3,12 @@
 import shutil
 from pathlib import Path
 
-from hyma import connectors
-from hyma.files import sha256_file, write_json, write_text
+from hyma.common.files import sha256_file, write_json, write_text
 from hyma.model import config as configs
 from hyma.model.card import Run, card
 from hyma.model.config import ConnectorEntry, ModelConfig
 from hyma.model.stitched import StitchedModel
+from hyma.stitching import connectors
 
 CARD, RANKING = "README.md", "ranking.json"
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from PIL import Image
 from tqdm import tqdm
 
-from hyma.errors import HymaError
-from hyma.pictures import UnreadableError, decode
-from hyma.readers.common import SUFFIXES
+from hyma.common.errors import HymaError
+from hyma.common.names import SUFFIXES
+from hyma.common.pictures import UnreadableError, decode
 
 
 def find(places: Iterable[str | Path]) -> list[Path]:

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hyma import features
-from hyma.errors import HymaError
-from hyma.features import FeatureInfo, Features
+from hyma.common import features
+from hyma.common.errors import HymaError
+from hyma.common.features import FeatureInfo, Features
 from hyma.model.files import PictureFiles, Skipped
 from hyma.model.inputs import Picture
 from hyma.model.stitched import StitchedModel

@@ -8,9 +8,9 @@ from typing import Any
 from PIL import Image
 from torch import Tensor
 
-from hyma.errors import HymaError
+from hyma.common.errors import HymaError
+from hyma.common.pictures import UnreadableError, upright
 from hyma.model import files
-from hyma.pictures import UnreadableError, upright
 
 Picture = Image.Image | str | Path
 

@@ -4,17 +4,18 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from hyma import last_run, params
-from hyma.encoders.params import ImageEncoderParams, TextEncoderParams
-from hyma.errors import HymaError
-from hyma.files import atomic, read_json
+from hyma.common import params
+from hyma.common.errors import HymaError
+from hyma.common.files import atomic, read_json
+from hyma.encoders.base.params import ImageEncoderParams, TextEncoderParams
+from hyma.evaluation import last_run
 from hyma.model import export
 from hyma.model.card import Run
 from hyma.model.config import CONFIG
 from hyma.model.params import BEST, WINNER, ExportParams
 from hyma.model.stitched import StitchedModel
-from hyma.readers.params import DataSource
-from hyma.search.params import ConnectorParams
+from hyma.readers.base.params import DataSource
+from hyma.stitching.params import ConnectorParams
 
 Json = dict[str, Any]
 

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from hyma.params import Section
+from hyma.common.params import Section
 
 WINNER, BEST = "winner", "best"
 

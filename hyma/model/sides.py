@@ -7,11 +7,11 @@ from typing import Any, Literal
 
 import torch
 
-from hyma.encoders.common import CONTENT, transform_of
-from hyma.encoders.load import Encoder, load
-from hyma.encoders.params import HUB, EncoderParams, ImageEncoderParams, TextEncoderParams
-from hyma.errors import HymaError
-from hyma.files import sha256, sha256_file
+from hyma.common.errors import HymaError
+from hyma.common.files import sha256, sha256_file
+from hyma.encoders.base.common import CONTENT, transform_of
+from hyma.encoders.base.load import Encoder, load
+from hyma.encoders.base.params import HUB, EncoderParams, ImageEncoderParams, TextEncoderParams
 from hyma.model import config as configs
 from hyma.model.config import EncoderEntry, ModelConfig
 

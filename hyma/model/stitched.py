@@ -14,16 +14,17 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from hyma import connectors, device
-from hyma.connectors import Stitch
-from hyma.encoders.common import reason
-from hyma.encoders.load import Encoder
-from hyma.encoders.params import EncoderParams
-from hyma.errors import HymaError
-from hyma.files import sha256
+from hyma.common import device
+from hyma.common.errors import HymaError
+from hyma.common.files import sha256
+from hyma.encoders.base.common import reason
+from hyma.encoders.base.load import Encoder
+from hyma.encoders.base.params import EncoderParams
 from hyma.model import config as configs
 from hyma.model.inputs import Picture, batches, opened, several
 from hyma.model.sides import Side
+from hyma.stitching import connectors
+from hyma.stitching.connectors import Stitch
 
 if TYPE_CHECKING:
     from hyma.model.index import Hit, ImageIndex
@@ -70,7 +71,7 @@ class StitchedModel(
         Args:
             stitch: the pair's connector, from a search.
             image_encoder: what the section ``image_encoders.<slug>`` says, or any object of the form
-                `hyma.encoders.load.Encoder`; None: only `embed_image` works.
+                `hyma.encoders.base.load.Encoder`; None: only `embed_image` works.
             text_encoder: the same for texts.
             logit_scale: what cosines are multiplied by before a softmax.
             device: ``auto``, ``cpu`` or ``cuda``.

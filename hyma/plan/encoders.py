@@ -9,13 +9,13 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from hyma.encoders.params import EncoderParams, ImageEncoderParams
-from hyma.errors import HymaError
-from hyma.experiment import Experiment
-from hyma.features import Features
+from hyma.common.errors import HymaError
+from hyma.common.features import Features
+from hyma.embedded.zoo.params import ZooParams
+from hyma.encoders.base.params import EncoderParams, ImageEncoderParams
+from hyma.plan.experiment import Experiment
 from hyma.plan.models import Body, UnknownError, build
 from hyma.plan.rows import Rows
-from hyma.zoo.params import ZooParams
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def _counted(slug: str, own: EncoderParams, zoo: ZooParams) -> Encoder:
 
 def _read(slug: str, own: EncoderParams, training: Iterable[str]) -> Encoder:
     """An encoder whose features are read from files: these say how wide they are, if they are there."""
-    from hyma.encoders.matrices import SUFFIXES, open_matrix
+    from hyma.encoders.base.matrices import SUFFIXES, open_matrix
 
     files = [Path(own.weights) / f"{name}{suffix}" for name in training for suffix in SUFFIXES]
     there = [file for file in files if file.is_file()]

@@ -10,17 +10,17 @@ import psutil
 import torch
 from tqdm import tqdm
 
-from hyma import params
-from hyma.errors import HymaError
-from hyma.experiment import Experiment
-from hyma.flops import Parts
-from hyma.pictures import cores
+from hyma.common import params
+from hyma.common.errors import HymaError
+from hyma.common.pictures import cores
 from hyma.plan import encoders, memory, methods, missing, rows, sizes, speed, stages, trial, work
 from hyma.plan.encoders import Encoder
+from hyma.plan.experiment import Experiment
 from hyma.plan.hours import Clock
 from hyma.plan.speed import Speed
 from hyma.plan.starts import LIBRARIES, Imports, lock_line
 from hyma.plan.work import Work
+from hyma.stitching.flops import Parts
 
 T = TypeVar("T")
 STEPS = 7

@@ -4,17 +4,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from hyma.experiment import Experiment
-from hyma.flops import Parts
-from hyma.pictures import cores
+from hyma.common.pictures import cores
 from hyma.plan.encoders import Encoder
+from hyma.plan.experiment import Experiment
 from hyma.plan.methods import pair_step
 from hyma.plan.rows import Rows
 from hyma.plan.sizes import FULL, LINEAR
 from hyma.plan.speed import Speed
 from hyma.plan.stages import KEEP, RUN
 from hyma.plan.work import Work
-from hyma.readers.params import DataSource
+from hyma.readers.base.params import DataSource
+from hyma.stitching.flops import Parts
 
 BACKWARD = 3
 """Training an encoder costs about three times its forward pass."""

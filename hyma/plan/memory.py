@@ -5,14 +5,14 @@ from typing import Any
 import psutil
 import torch
 
-from hyma.encoders.params import ExtractParams
-from hyma.experiment import Experiment
-from hyma.losses import BLOCK, WHOLE
+from hyma.encoders.base.params import ExtractParams
 from hyma.plan.encoders import Encoder
+from hyma.plan.experiment import Experiment
 from hyma.plan.methods import network_of
 from hyma.plan.sizes import FLOAT
 from hyma.plan.work import Work
-from hyma.search.table import COPIES, SHARE
+from hyma.stitching.losses import BLOCK, WHOLE
+from hyma.stitching.table import COPIES, SHARE
 
 COPIES_OF_WEIGHTS = 4
 """Weights, gradient, and the optimizer's two moments."""

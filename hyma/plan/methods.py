@@ -1,7 +1,7 @@
 """What every search method costs in FLOPs before it runs, by part, as the method itself will count.
 
-Methods that train follow `hyma.flops`; one with a budget spends it. Methods that train nothing have their forms in
-`hyma.plan.training_free`. A method that is in neither is not estimated.
+Methods that train follow `hyma.stitching.flops`; one with a budget spends it. Methods that train nothing have
+their forms in `hyma.plan.training_free`. A method that is in neither is not estimated.
 """
 
 from collections.abc import Callable, Iterable
@@ -12,14 +12,17 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from hyma import flops
-from hyma.closed_form import Principal, Whitening, shared_space
-from hyma.connectors import ConnectorSpec
-from hyma.flops import Parts
-from hyma.hypernetwork import DenseHypernetwork, FactorisedHypernetwork, PairName, split_hidden
+from hyma.common.names import PairName
 from hyma.plan import training_free
 from hyma.plan.work import Work
-from hyma.search.params import HymaParams, TrainingParams
+from hyma.search import flops as network_flops
+from hyma.search.closed_form import Principal, Whitening, shared_space
+from hyma.search.network import DenseHypernetwork, FactorisedHypernetwork, split_hidden
+from hyma.search.params import HymaParams
+from hyma.stitching import flops
+from hyma.stitching.connectors import ConnectorSpec
+from hyma.stitching.flops import Parts
+from hyma.stitching.params import TrainingParams
 
 
 def count(work: Work) -> dict[str, Parts | None]:
@@ -38,7 +41,7 @@ def count(work: Work) -> dict[str, Parts | None]:
 
 
 def pair_step(spec: ConnectorSpec, batch: int) -> Parts:
-    """One step on one pair, as `hyma.flops.grid` counts it, without running it once."""
+    """One step on one pair, as `hyma.stitching.flops.grid` counts it, without running it once."""
     products = sum(out * into for out, into in spec.layers)
     return {
         "connector forward": 2.0 * batch * products,
@@ -90,8 +93,8 @@ def hypernetwork(work: Work, own: HymaParams, two_sided: bool = False) -> Parts:
     if isinstance(network, DenseHypernetwork):
         return _dense(work, network, batch, steps, bm)
     samples = min(own.samples, work.distinct)
-    start = flops.factorised_start(network, samples, work.rows.images, work.rows.texts)
-    return start | flops.factorised_training(network, batch, steps, bm, pairs)
+    start = network_flops.factorised_start(network, samples, work.rows.images, work.rows.texts)
+    return start | network_flops.factorised_training(network, batch, steps, bm, pairs)
 
 
 def network_of(
@@ -122,7 +125,7 @@ def _whitening(samples: int, width: int, components: int) -> Whitening:
 
 
 def _dense(work: Work, network: DenseHypernetwork, batch: int, steps: int, bm: int) -> Parts:
-    """As `hyma.flops.dense_search`, on the meta device."""
+    """As `hyma.stitching.flops.dense_search`, on the meta device."""
     pairs = len(work.specs)
     total = every_pair(work, batch, steps * bm / pairs)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:

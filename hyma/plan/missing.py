@@ -8,15 +8,15 @@ from typing import Any
 
 import torch
 
-from hyma.encoders.params import HUB, EncoderParams
-from hyma.experiment import Experiment
+from hyma.encoders.base.params import HUB, EncoderParams
 from hyma.plan import weights
 from hyma.plan.encoders import Encoder
+from hyma.plan.experiment import Experiment
 from hyma.plan.models import PACKAGE, text_folder
 from hyma.plan.published import SETS
 from hyma.plan.rows import Rows, drawn
-from hyma.readers.params import DataSource
-from hyma.readers.prepare import FIRST_FILE
+from hyma.readers.base.params import DataSource
+from hyma.readers.base.prepare import FIRST_FILE
 
 ALSO = {"llava": ["chat.json"], "coco": ["dataset_coco.json"]}
 """Files that a reader takes instead of its first one."""

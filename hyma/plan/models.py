@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hyma.encoders.params import HUB, EncoderParams, ImageEncoderParams, TextEncoderParams
-from hyma.zoo.params import HEADS, ZooImageParams, ZooParams, ZooTextParams
+from hyma.embedded.zoo.params import HEADS, ZooImageParams, ZooParams, ZooTextParams
+from hyma.encoders.base.params import HUB, EncoderParams, ImageEncoderParams, TextEncoderParams
 
 TOKENS = 14
 """Of a caption of a dozen words, with its start and end."""

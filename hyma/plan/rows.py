@@ -8,14 +8,14 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from hyma import prepared
-from hyma.errors import HymaError
-from hyma.experiment import Experiment
+from hyma.common import prepared
+from hyma.common.errors import HymaError
+from hyma.embedded.world import annotations, questions
+from hyma.embedded.world.params import WorldParams
+from hyma.plan.experiment import Experiment
 from hyma.plan.published import SETS
-from hyma.readers.captions import NAMES
-from hyma.readers.params import DataSource
-from hyma.world import annotations, questions
-from hyma.world.params import WorldParams
+from hyma.readers.base.params import DataSource
+from hyma.readers.formats.captions import NAMES
 
 RAW = Path("data/raw")
 """Where the embedded world is drawn."""
@@ -73,7 +73,7 @@ def _rows(experiment: Experiment, part: str, slug: str, source: DataSource) -> R
 
 
 def _of_world(world: WorldParams, source: DataSource) -> Rows:
-    """As `hyma.world.write` draws it."""
+    """As `hyma.embedded.world.write` draws it."""
     classes = len(annotations.imagenet_classes())
     retrieval = world.coco_images + world.coco_2017_images
     known = {

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from hyma.experiment import Experiment
 from hyma.plan.encoders import Encoder
+from hyma.plan.experiment import Experiment
 from hyma.plan.published import SETS
 from hyma.plan.rows import Rows
 from hyma.plan.work import Work

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 import torch
 from PIL import Image
 
-from hyma import precision
-from hyma.encoders.params import EncoderParams
-from hyma.experiment import Experiment
+from hyma.common import precision
+from hyma.encoders.base.params import EncoderParams
 from hyma.plan.encoders import Encoder
+from hyma.plan.experiment import Experiment
 from hyma.plan.models import build
 
 ENOUGH = 0.2

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hyma.errors import HymaError
+from hyma.common.errors import HymaError
 
 RUN, RESTORE, KEEP = "run", "restore", "keep"
 """It will run; only its outputs are fetched from DVC's cache; it stays as it is."""

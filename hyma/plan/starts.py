@@ -10,9 +10,9 @@ from pathlib import Path
 from hyma.plan.speed import repeated
 
 LIBRARIES = {
-    "search": "hyma.search.training",
-    "timm": "hyma.encoders.timm_image",
-    "sentence-transformers": "hyma.encoders.sentence_text",
+    "search": "hyma.stitching.training",
+    "timm": "hyma.encoders.sources.timm_image",
+    "sentence-transformers": "hyma.encoders.sources.sentence_text",
     "open_clip": "open_clip",
 }
 """What a stage's process imports first, by kind; see `Imports`."""

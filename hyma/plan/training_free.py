@@ -1,8 +1,8 @@
 """FLOPs of the search methods that train nothing, from shapes alone.
 
 As each method counts itself while it runs; where it looks at data (how many directions carry anything), the most
-there can be is counted. Letters as in `hyma.search.stitching`: N captions to fit on, V to validate on, D / E the
-widths of an image and a text encoder, R / S their components kept, K directions.
+there can be is counted. Letters as in `hyma.methods.shared.closed_stitching`: N captions to fit on, V to validate
+on, D / E the widths of an image and a text encoder, R / S their components kept, K directions.
 """
 
 from collections.abc import Callable, Iterator
@@ -10,11 +10,11 @@ from typing import Any
 
 import torch
 
-from hyma.closed_form import Principal, shared_space
-from hyma.flops import Parts
+from hyma.methods.shared.closed_stitching import SHARE, StitchParams, WhiteningParams
+from hyma.methods.shared.training_free import singular_value_flops, svd_flops
 from hyma.plan.work import Work
-from hyma.search.stitching import SHARE, StitchParams, WhiteningParams
-from hyma.search.training_free import singular_value_flops, svd_flops
+from hyma.search.closed_form import Principal, shared_space
+from hyma.stitching.flops import Parts
 
 
 def _widths(work: Work) -> list[int]:

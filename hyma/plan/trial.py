@@ -7,18 +7,19 @@ import numpy as np
 import torch
 from PIL import Image
 
-from hyma import metrics
-from hyma.connectors import Stitch, initialise
-from hyma.normalise import Normaliser
+from hyma.common.names import PairName
+from hyma.embedded.world.draw import draw
+from hyma.embedded.world.scenes import generator, random_scene
+from hyma.evaluation import metrics
 from hyma.plan import speed
 from hyma.plan.methods import pair_step
 from hyma.plan.speed import ENOUGH, now, quiet, repeated
 from hyma.plan.work import Work
-from hyma.search import hypernetwork
-from hyma.search.data import PairName, TrainingFeatures
-from hyma.search.grid import train_pair
-from hyma.world.draw import draw
-from hyma.world.scenes import generator, random_scene
+from hyma.search import hyma_search
+from hyma.stitching.connectors import Stitch, initialise
+from hyma.stitching.grid import train_pair
+from hyma.stitching.normalise import Normaliser
+from hyma.stitching.training_set import TrainingFeatures
 
 HELD_OUT = 64
 """Rows of a trial that score it."""
@@ -81,7 +82,7 @@ def hyma_rate(work: Work) -> float | None:
     def search() -> float:
         start = now()
         with quiet():
-            found = hypernetwork.search(data, settings, work.experiment.connector, 0)
+            found = hyma_search.search(data, settings, work.experiment.connector, 0)
         return sum(found.flops.values()) / (now() - start)
 
     return max(search(), search())

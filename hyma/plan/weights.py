@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from hyma.encoders.params import HUB, EncoderParams
-from hyma.encoders.precomputed import OWNER, PUBLISHED, REPOSITORIES
+from hyma.encoders.base.params import HUB, EncoderParams
+from hyma.encoders.base.precomputed import OWNER, PUBLISHED, REPOSITORIES
 from hyma.plan.encoders import Encoder
 from hyma.plan.models import PACKAGE
 from hyma.plan.rows import Rows

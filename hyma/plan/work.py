@@ -3,16 +3,16 @@
 from dataclasses import dataclass
 from typing import Any
 
-from hyma import params
-from hyma.connectors import ConnectorSpec
-from hyma.experiment import Experiment
+from hyma.common import params
+from hyma.common.names import PairName
+from hyma.methods import load
 from hyma.plan.encoders import Encoder
+from hyma.plan.experiment import Experiment
 from hyma.plan.rows import Rows
-from hyma.search.data import PairName
-from hyma.search.methods import load
+from hyma.stitching.connectors import ConnectorSpec
 
 MOST_HELD_OUT = 1000
-"""Images; see `hyma.search.data.split`."""
+"""Images; see `hyma.stitching.training_set.split`."""
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""Reports: markdown and pictures made from the json of the stages before. Nothing is measured here."""
+"""Tables, pictures and pages of what was measured. Nothing is computed here that a metric should hold."""

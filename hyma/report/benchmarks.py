@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hyma.report.inputs import label
-from hyma.report.markdown import pair, points, table
+from hyma.wording.markdown import pair, points, table
 
 Json = dict[str, Any]
 

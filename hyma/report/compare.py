@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from hyma.report.markdown import decimal, flops, pair, points, seconds, sentence, table, times
 from hyma.report.movement import spread
 from hyma.report.verdict import answer, arrows, by_luck, ends, label, notes, value
+from hyma.wording.markdown import decimal, flops, pair, points, seconds, sentence, table, times
 
 Json = dict[str, Any]
 Show = Callable[[Any], str]

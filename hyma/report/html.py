@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 from PIL import Image
 
-from hyma.pictures import UnreadableError, content, decode
+from hyma.common.pictures import UnreadableError, content, decode
 
 SIDE = 128
 """Dots of a thumbnail's longer side, at most."""

@@ -4,8 +4,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from hyma.ranking import MAIN
-from hyma.report.markdown import pair
+from hyma.common.names import MAIN
+from hyma.wording.markdown import pair
 
 Json = dict[str, Any]
 

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from hyma.report import choice
+from hyma.ranking import choice
 from hyma.report.inputs import label, picked
-from hyma.report.markdown import cheaper, decimal, flops, pair, points, seconds, sentence, table, times
+from hyma.wording.markdown import cheaper, decimal, flops, pair, points, seconds, sentence, table, times
 
 Json = dict[str, Any]
 HOW_TO_READ = (
@@ -21,7 +21,7 @@ HOW_TO_READ = (
 HOW_TO_SWITCH = (
     "`search.methods` in params.yaml lists the methods that run, and each has its section `search.<name>` there; "
     "`search.recorded` lists answers that somebody was asked for. Take a name out or put one in, then `dvc repro`: "
-    "only what is new runs. A method of your own is one file in `hyma/search/methods/`."
+    "only what is new runs. A method of your own is one file in `hyma/methods/`."
 )
 
 

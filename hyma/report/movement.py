@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from hyma.agreement import agreement
-from hyma.errors import HymaError
-from hyma.ranking import MAIN
+from hyma.common.errors import HymaError
+from hyma.common.names import MAIN
+from hyma.ranking.agreement import agreement
 from hyma.report.differences import changed_inputs, differences, outdated
 from hyma.report.revisions import Run
 

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hyma.gallery import RIGHT, UNIT, Item, Judged, sample
-from hyma.prepared import Prepared
-from hyma.ranking import MAIN
-from hyma.report import choice, methods, ranking
+from hyma.common.names import MAIN
+from hyma.common.prepared import Prepared
+from hyma.ranking import choice
+from hyma.report import methods, ranking
+from hyma.report.gallery import RIGHT, UNIT, Item, Judged, sample
 from hyma.report.html import Cell, Column, Picture, figure, heated, render, thumbnail
 from hyma.report.inputs import Inputs, label, of_two, picked
-from hyma.report.markdown import cheaper, decimal, flops, pair, points, seconds, times
+from hyma.wording.markdown import cheaper, decimal, flops, pair, points, seconds, times
 
 Json = dict[str, Any]
 EACH = 6

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from hyma.ranking import MAIN
+from hyma.common.names import MAIN
 from hyma.report import figures, trade_off
 from hyma.report.inputs import Inputs, label, of_two
 

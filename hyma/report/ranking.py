@@ -4,11 +4,11 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from hyma.ranking import MAIN
+from hyma.common.names import MAIN
 from hyma.report.benchmarks import benchmarks, protocols
 from hyma.report.inputs import Inputs, label, of_two, picked
-from hyma.report.markdown import cheaper, decimal, flops, pair, points, seconds, sentence, table, times
 from hyma.report.training import convergence, unruly
+from hyma.wording.markdown import cheaper, decimal, flops, pair, points, seconds, sentence, table, times
 
 Json = dict[str, Any]
 

@@ -15,7 +15,7 @@ from dvc.repo.experiments.utils import exp_refs
 from dvc.scm import Git, RevError, resolve_rev
 from dvc.utils.serialize import parse_yaml
 
-from hyma.errors import HymaError
+from hyma.common.errors import HymaError
 
 Json = dict[str, Any]
 Read = Callable[[str], str]

@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from hyma.report import figures
-from hyma.report.markdown import pair, points
 from hyma.report.movement import spread
+from hyma.wording.markdown import pair, points
 
 Json = dict[str, Any]
 LIMIT = 60

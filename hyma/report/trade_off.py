@@ -10,11 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from hyma.ranking import MAIN
+from hyma.common.names import MAIN
+from hyma.ranking.choice import by_cost, pareto
 from hyma.report import figures
-from hyma.report.choice import by_cost, pareto
 from hyma.report.inputs import label
-from hyma.report.markdown import sentence
+from hyma.wording.markdown import sentence
 
 Json = dict[str, Any]
 Point = tuple[float, float]

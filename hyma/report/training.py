@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from hyma.report.markdown import decimal, sentence, table
+from hyma.wording.markdown import decimal, sentence, table
 
 Json = dict[str, Any]
 STILL = 0.01

@@ -1,12 +1,12 @@
 """Two pairs side by side: a table for the terminal, and a page of one file with the pictures."""
 
-from hyma.compare_pairs import Comparison, Counts
-from hyma.gallery import RIGHT
-from hyma.plan.page import table
+from hyma.report.compare_pairs import Comparison, Counts
+from hyma.report.gallery import RIGHT
 from hyma.report.html import Cell, Column, render
-from hyma.report.markdown import pair as named
-from hyma.report.markdown import points
 from hyma.report.page import picture
+from hyma.wording.markdown import pair as named
+from hyma.wording.markdown import points
+from hyma.wording.plain import table
 
 CHANCE = (
     "By chance: how often two equally good pairs would differ so much in the items that only one gets right."

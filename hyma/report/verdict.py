@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from hyma.report.markdown import decimal, pair, points, sentence
 from hyma.report.movement import spread
+from hyma.wording.markdown import decimal, pair, points, sentence
 
 Json = dict[str, Any]
 

@@ -1,1 +1,4 @@
-"""Search methods: each scores every pair, and most hand over the pairs' connectors too."""
+"""HYMA: the hypernetwork, its closed-form start, its training, refining, and what it costs.
+
+An edit here trains HYMA again and what builds on it, never the grid.
+"""

@@ -4,9 +4,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from hyma.errors import HymaError
-from hyma.files import read_json
-from hyma.search.result import SearchResult
+from hyma.common.errors import HymaError
+from hyma.common.files import read_json
+from hyma.stitching.result import SearchResult
 
 
 def search(file: Path, pairs: Sequence[str]) -> SearchResult:

@@ -3,14 +3,16 @@
 import math
 from dataclasses import replace
 
-from hyma import flops
-from hyma.connectors import Stitch
-from hyma.errors import HymaError
-from hyma.flops import Parts
-from hyma.search.data import PairName, TrainingFeatures
-from hyma.search.grid import train_pair
-from hyma.search.params import ConnectorParams, GridParams, RefineParams
-from hyma.search.result import Record, SearchResult, merge
+from hyma.common.errors import HymaError
+from hyma.common.names import PairName
+from hyma.search.params import RefineParams
+from hyma.stitching import flops
+from hyma.stitching.connectors import Stitch
+from hyma.stitching.flops import Parts
+from hyma.stitching.grid import train_pair
+from hyma.stitching.params import ConnectorParams, GridParams
+from hyma.stitching.result import Record, SearchResult, merge
+from hyma.stitching.training_set import TrainingFeatures
 
 LABEL = "HYMA, best pairs refined"
 

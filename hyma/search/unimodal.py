@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from hyma.errors import HymaError
-from hyma.search.result import SearchResult
+from hyma.common.errors import HymaError
+from hyma.stitching.result import SearchResult
 
 LABEL = "best uni-modal pair"
 Scores = Mapping[str, float]

@@ -1,1 +1,1 @@
-"""Experiments about the search methods themselves: the same methods on the same features, run many times."""
+"""Experiments about the methods themselves: seeds, pairs a step, unseen pairs, data budget, stability."""

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from hyma.search import hypernetwork
-from hyma.search.data import TrainingFeatures
-from hyma.search.params import ConnectorParams, HymaParams
+from hyma.search import hyma_search
+from hyma.search.params import HymaParams
+from hyma.stitching.params import ConnectorParams
+from hyma.stitching.training_set import TrainingFeatures
 from hyma.studies.judge import Judge, Scores, compare
 
 Json = dict[str, Any]
@@ -34,7 +35,7 @@ def study(
         longer = max(1, round(params.epochs * params.bm / bm))
         for kind, epochs in (("steps", params.epochs), ("data", longer)):
             own = params.model_copy(update={"bm": bm, "epochs": epochs})
-            result = hypernetwork.search(features, own, connector, seed)
+            result = hyma_search.search(features, own, connector, seed)
             content[kind].append(
                 {
                     "bm": bm,

@@ -10,13 +10,14 @@ from typing import Any
 
 import torch
 
-from hyma import flops
-from hyma.connectors import ConnectorSpec
-from hyma.hypernetwork import PairName
-from hyma.search import grid, hypernetwork
-from hyma.search.data import TrainingFeatures
-from hyma.search.params import ConnectorParams, GridParams, HymaParams
-from hyma.search.result import SearchResult, merge
+from hyma.common.names import PairName
+from hyma.search import hyma_search
+from hyma.search.params import HymaParams
+from hyma.stitching import flops, grid
+from hyma.stitching.connectors import ConnectorSpec
+from hyma.stitching.params import ConnectorParams, GridParams
+from hyma.stitching.result import SearchResult, merge
+from hyma.stitching.training_set import TrainingFeatures
 from hyma.studies.judge import Judge, Scores, compare
 
 Json = dict[str, Any]
@@ -100,11 +101,11 @@ def _runs(
 
     alone = hyma.model_copy(update={"bm": 1, "epochs": max(1, round(budget / samples))})
     result = merge(
-        hypernetwork.search(_alone(features, pair), alone, connector, seed) for pair in features.pairs
+        hyma_search.search(_alone(features, pair), alone, connector, seed) for pair in features.pairs
     )
     yield "HYMA, each pair alone", samples, budget, sum(result.flops.values()), result
 
-    result = hypernetwork.search(features, hyma, connector, seed)
+    result = hyma_search.search(features, hyma, connector, seed)
     yield "HYMA, all pairs together", samples, budget, sum(result.flops.values()), result
 
 

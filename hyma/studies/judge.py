@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from hyma import prepared
-from hyma.agreement import Agreement, agreement
-from hyma.assess import embed_image, embed_text
-from hyma.connectors import Stitch
-from hyma.evaluate_params import EvaluateParams
-from hyma.evaluation import Evaluator, protocols
-from hyma.features import open_aligned
+from hyma.common import prepared
+from hyma.common.features import open_aligned
+from hyma.evaluation.assess import embed_image, embed_text
+from hyma.evaluation.evaluator import Evaluator, protocols
+from hyma.evaluation.params import EvaluateParams
+from hyma.ranking.agreement import Agreement, agreement
+from hyma.stitching.connectors import Stitch
 
 Scores = dict[str, dict[str, float]]
 """Benchmark → pair → score."""

@@ -2,7 +2,7 @@
 
 from pydantic import Field, field_validator
 
-from hyma.params import Section
+from hyma.common.params import Section
 
 
 class StudiesParams(Section):

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from hyma.agreement import agreement
-from hyma.search.result import SearchResult
-from hyma.statistics import bootstrap_means, percentile_interval, t_interval
+from hyma.ranking.agreement import agreement
+from hyma.ranking.statistics import bootstrap_means, percentile_interval, t_interval
+from hyma.stitching.result import SearchResult
 from hyma.studies.judge import Judge, as_scores, compare
 
 Json = dict[str, Any]

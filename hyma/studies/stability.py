@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from hyma.errors import HymaError
-from hyma.search import hypernetwork
-from hyma.search.data import TrainingFeatures
-from hyma.search.params import ConnectorParams, HymaParams
-from hyma.search.result import SearchResult
+from hyma.common.errors import HymaError
+from hyma.search import hyma_search
+from hyma.search.params import HymaParams
+from hyma.stitching.params import ConnectorParams
+from hyma.stitching.result import SearchResult
+from hyma.stitching.training_set import TrainingFeatures
 from hyma.studies.judge import Judge, mean_scores
 
 Json = dict[str, Any]
@@ -103,7 +104,7 @@ def _case(
     slug: str,
 ) -> Json:
     try:
-        result = hypernetwork.search(features, params, connector, seed)
+        result = hyma_search.search(features, params, connector, seed)
     except HymaError as error:  # the loss is not finite: a finding, not a failure of the study
         return {"failed": str(error)}
     scores = mean_scores(judge.scores(result.stitches))

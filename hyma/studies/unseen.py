@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from hyma.agreement import agreement
-from hyma.search.data import PairName, TrainingFeatures
-from hyma.search.result import SearchResult
+from hyma.common.names import PairName
+from hyma.ranking.agreement import agreement
+from hyma.stitching.result import SearchResult
+from hyma.stitching.training_set import TrainingFeatures
 from hyma.studies.judge import Judge, Scores, mean_scores
 
 Json = dict[str, Any]

@@ -1,0 +1,1 @@
+"""The command ``hyma``: a file a command in ``commands``. Nothing imports it."""

@@ -1,0 +1,22 @@
+"""Which device to compute on."""
+
+import torch
+
+from hyma.common.errors import HymaError
+
+
+def resolve(name: str, place: str = "params.yaml: device") -> torch.device:
+    """Return the device for ``auto``, ``cpu`` or ``cuda``; make results repeatable on it.
+
+    `place` says in errors where the name stands.
+
+    Raises:
+        HymaError: if cuda is asked for and not there.
+    """
+    # As use_deterministic_algorithms(True, warn_only=True), but without importing torch's compiler (1.5 s a stage).
+    torch.set_deterministic_debug_mode("warn")
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and not torch.cuda.is_available():
+        raise HymaError(f"{place}: cuda is not available on this machine; set it to auto or cpu")
+    return torch.device(name)

@@ -1,0 +1,117 @@
+"""Reading a section of params.yaml into a model, with errors in plain language."""
+
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
+
+from hyma.common.errors import HymaError
+
+T = TypeVar("T")
+FILE = Path("params.yaml")
+
+
+class Section(BaseModel):
+    """Base of all sections: unknown keys are refused, values are fixed once read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def read(key: str, model: type[T], file: Path = FILE) -> T:
+    """Return the value under a dotted `key`, such as ``hyma`` or ``image_encoders.vit``, as `model`.
+
+    Raises:
+        HymaError: if the key is missing or its value does not fit the model.
+    """
+    return validate(_lookup(key, file), model, file, key)
+
+
+def names(key: str, file: Path = FILE) -> list[str]:
+    """Return the keys under `key` (the slugs of encoders or benchmarks) in the file's order.
+
+    Raises:
+        HymaError: if there is no such mapping, or it is empty.
+    """
+    value = _lookup(key, file)
+    if not isinstance(value, dict) or not value:
+        raise HymaError(f"{file}: {key}: should be a mapping with at least one entry")
+    return list(value)
+
+
+def load(file: Path = FILE) -> dict[str, Any]:
+    """Return the whole file as plain data.
+
+    Raises:
+        HymaError: if it is missing or no YAML mapping.
+    """
+    return _parse(str(file.resolve()), file)
+
+
+def validate(value: Any, model: type[T], file: Path = FILE, key: str = "") -> T:
+    """Return `value` as `model`; `file` and `key` name the place in errors.
+
+    Raises:
+        HymaError: with the first mistake, its place and the remedy.
+    """
+    try:
+        return TypeAdapter(model).validate_python(value)
+    except ValidationError as error:
+        details = error.errors()
+        more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
+        raise HymaError(f"{file}: {_explain(details[0], key, model)}{more}") from None
+
+
+@cache
+def _parse(resolved: str, file: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(Path(resolved).read_text(encoding="utf-8"))
+    except (FileNotFoundError, IsADirectoryError):
+        raise HymaError(f"{file}: file not found; run from the project's root") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise HymaError(f"{file}: not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise HymaError(f"{file}: should be a mapping of sections")
+    return content
+
+
+def _lookup(key: str, file: Path) -> Any:
+    value: Any = load(file)
+    for step in key.split("."):
+        if not isinstance(value, dict) or step not in value:
+            raise HymaError(f"{file}: {key}: missing; add it{_suggest(step, value)}")
+        value = value[step]
+    return value
+
+
+def _suggest(name: str, known: Any) -> str:
+    entries = [str(entry) for entry in known] if isinstance(known, dict | list) else []
+    close = get_close_matches(name, entries, n=1)
+    return f"; did you mean '{close[0]}'?" if close else ""
+
+
+def _explain(detail: ErrorDetails, key: str, model: Any) -> str:
+    place = ".".join(str(step) for step in (key, *detail["loc"]) if step not in ("", "[key]"))
+    if detail["type"] == "extra_forbidden":
+        known = _fields(model, detail["loc"][:-1])
+        suggestion = _suggest(str(detail["loc"][-1]), known)
+        return f"{place}: unknown key{suggestion or '; known: ' + ', '.join(known)}"
+    if detail["type"] == "missing":
+        return f"{place}: missing; add it"
+    if detail["type"] == "value_error":
+        return f"{place}: {detail['msg'].removeprefix('Value error, ')}".removeprefix(": ")
+    message = detail["msg"][0].lower() + detail["msg"][1:]
+    return f"{place}: {message}, but it is {detail['input']!r}"
+
+
+def _fields(model: Any, path: tuple[int | str, ...]) -> list[str]:
+    """The field names of the model reached by `path`; dictionaries lead to their value's model."""
+    for step in path:
+        if hasattr(model, "model_fields"):
+            model = model.model_fields[str(step)].annotation if str(step) in model.model_fields else None
+        else:
+            model = (getattr(model, "__args__", None) or [None])[-1]
+    return list(getattr(model, "model_fields", {}))

@@ -1,0 +1,121 @@
+"""Training a small text encoder on paraphrases alone, saved as a sentence-transformers folder."""
+
+import csv
+import tempfile
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import Pooling, StaticEmbedding, Transformer
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.normalizers import Lowercase
+from tokenizers.pre_tokenizers import Whitespace
+from tokenizers.processors import TemplateProcessing
+from tokenizers.trainers import WordLevelTrainer
+from torch.nn import functional
+from tqdm import tqdm
+from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+from hyma.common.files import atomic
+from hyma.embedded.zoo.params import HEADS, ZooTextParams
+from hyma.stitching.losses import info_nce
+
+BATCH = 256
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
+
+
+def train(sentences: Path, out: Path, params: ZooTextParams, seed: int) -> float:
+    """Train on a tsv of (group, sentence), sentences of a group meaning the same; write the model to `out`.
+
+    Returns:
+        The last epoch's mean accuracy at finding a sentence's paraphrase in its batch.
+    """
+    groups = _groups(sentences)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    with torch.random.fork_rng(devices=[]), tempfile.TemporaryDirectory() as scratch:
+        torch.manual_seed(seed)
+        tokenizer = _tokenizer([sentence for group in groups for sentence in group])
+        build = {"words": _words, "transformer": _transformer}[params.kind]
+        model = build(tokenizer, params, Path(scratch))
+        accuracy = _fit(model, groups, params, np.random.default_rng(seed))
+    with atomic(out) as folder:
+        model.half().save(str(folder), create_model_card=False)
+    return accuracy
+
+
+def _groups(sentences: Path) -> list[list[str]]:
+    groups = defaultdict(list)
+    with sentences.open(encoding="utf-8", newline="") as stream:
+        for group, sentence in csv.reader(stream, delimiter="\t", quoting=csv.QUOTE_NONE):
+            groups[group].append(sentence)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _tokenizer(sentences: list[str]) -> Tokenizer:
+    """One token a word or punctuation mark; words seen once are unknown."""
+    tokenizer = Tokenizer(WordLevel(unk_token="[UNK]"))
+    tokenizer.normalizer = Lowercase()
+    tokenizer.pre_tokenizer = Whitespace()
+    tokenizer.train_from_iterator(
+        sentences, WordLevelTrainer(special_tokens=SPECIAL, min_frequency=2, show_progress=False)
+    )
+    return tokenizer
+
+
+def _words(tokenizer: Tokenizer, params: ZooTextParams, _: Path) -> SentenceTransformer:
+    return SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_dim=params.dim)], device="cpu")
+
+
+def _transformer(tokenizer: Tokenizer, params: ZooTextParams, scratch: Path) -> SentenceTransformer:
+    tokenizer.post_processor = TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[(mark, SPECIAL.index(mark)) for mark in ("[CLS]", "[SEP]")]
+    )
+    config = BertConfig(
+        vocab_size=tokenizer.get_vocab_size(),
+        hidden_size=params.dim,
+        num_hidden_layers=2,
+        num_attention_heads=HEADS,
+        intermediate_size=2 * params.dim,
+        max_position_embeddings=64,
+    )
+    BertModel(config).save_pretrained(scratch)
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token="[PAD]",
+        unk_token="[UNK]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+        model_max_length=64,
+    ).save_pretrained(scratch)
+    body = Transformer(str(scratch), max_seq_length=64)
+    return SentenceTransformer(modules=[body, Pooling(params.dim)], device="cpu")
+
+
+def _fit(
+    model: SentenceTransformer, groups: list[list[str]], params: ZooTextParams, rng: np.random.Generator
+) -> float:
+    optimizer = torch.optim.AdamW(model.parameters(), lr=params.lr, weight_decay=0.01)
+    accuracy = 0.0
+    model.train()
+    size = min(BATCH, len(groups))
+    for _ in tqdm(range(params.epochs), desc=params.kind, unit="epoch", disable=None):
+        order = rng.permutation(len(groups))
+        accuracies = []
+        for start in range(0, len(order) - size + 1, size):
+            sides = [rng.choice(groups[row], 2, replace=False) for row in order[start : start + size]]
+            left_BD, right_BD = (_embed(model, [str(pair[side]) for pair in sides]) for side in (0, 1))
+            loss, step_accuracy = info_nce(left_BD, functional.normalize(right_BD, dim=-1), 20.0)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            accuracies.append(float(step_accuracy))
+        accuracy = float(np.mean(accuracies)) if accuracies else 0.0
+    model.eval()
+    return accuracy
+
+
+def _embed(model: SentenceTransformer, sentences: list[str]) -> torch.Tensor:
+    return model(model.preprocess(sentences))["sentence_embedding"]

@@ -1,0 +1,61 @@
+"""Loading an encoder by its source. A new source is one file beside this one and one line here."""
+
+import importlib
+import logging
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hyma.encoders.base.params import EncoderParams, ImageEncoderParams
+
+SOURCES = {
+    ("image", "timm"): "timm_image.TimmEncoder",
+    ("image", "open_clip"): "open_clip_tower.ImageTower",
+    ("text", "sentence-transformers"): "sentence_text.SentenceEncoder",
+    ("text", "open_clip"): "open_clip_tower.TextTower",
+}
+
+
+class Encoder(Protocol):
+    """What every encoder offers."""
+
+    dim: int
+    identity: str
+    """Source, name, revision, digest of the weights, transform: all that its features depend on."""
+    transform: Callable[[Any], Any]
+    """Turns a picture (PIL, RGB) into the model's input [3, H, W]; a text stays a string.
+
+    It can be pickled and holds no model: worker processes call it.
+    """
+
+    def encode(self, batch: Tensor | Sequence[str]) -> np.ndarray:
+        """Return float32 features [B, dim] of transformed pictures [B, 3, H, W] or of B texts."""
+
+
+def load(
+    params: EncoderParams, place: str, device: torch.device, precision: torch.dtype = torch.float32
+) -> Encoder:
+    """Load the encoder that `params` describe.
+
+    Args:
+        params: an entry of ``image_encoders`` or ``text_encoders``.
+        place: where it stands, for errors: ``params.yaml: image_encoders.vit``.
+        device: where it computes.
+        precision: of its forward pass, by autocast; features are float32 whatever it is.
+
+    Raises:
+        HymaError: if it does not exist or its weights cannot be had.
+    """
+    modality = "image" if isinstance(params, ImageEncoderParams) else "text"
+    module, name = SOURCES[modality, params.source].split(".")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # the libraries' imports warn of what torch deprecates
+        encoder = getattr(importlib.import_module(f"hyma.encoders.sources.{module}"), name)
+    # After the import, which sets transformers' own level.
+    for library in ("timm", "sentence_transformers", "transformers"):
+        logging.getLogger(library).setLevel(logging.ERROR)
+    return encoder(params, place, device, precision)

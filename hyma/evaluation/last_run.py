@@ -1,0 +1,74 @@
+"""Reading back what a run has left: a pair's connector, and its embeddings of a benchmark."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hyma.common import prepared
+from hyma.common.errors import HymaError
+from hyma.common.features import open_aligned
+from hyma.common.files import read_json
+from hyma.common.prepared import Prepared
+from hyma.evaluation.assess import embed_image, embed_text
+from hyma.evaluation.evaluator import Evaluator
+from hyma.stitching import records
+from hyma.stitching.connectors import Stitch
+
+
+def ranking() -> dict[str, Any]:
+    """The content of metrics/ranking.json.
+
+    Raises:
+        HymaError: if nothing has run in this folder.
+    """
+    file = Path("metrics/ranking.json")
+    if not file.is_file():
+        raise HymaError(f"{file}: file not found; run `dvc repro` in the project's folder first")
+    found: dict[str, Any] = read_json(file)
+    return found
+
+
+def stitch(method: str, pair: str) -> Stitch:
+    """The connector that a method has for a pair.
+
+    Raises:
+        HymaError: if there is none, or it cannot be read.
+    """
+    try:
+        record = records.read(method, [pair])
+    except HymaError as error:
+        raise HymaError(f"{error}; run `dvc repro` (or `dvc pull`) first") from None
+    found = records.stitches({method: record}, [pair]).get(method, {})
+    if pair not in found:
+        reason = record["failed"].get(pair, "the method only scores pairs")
+        raise HymaError(f"{method} has no connector of {pair} ({reason}); choose another --method")
+    return found[pair]
+
+
+def benchmark(slug: str) -> tuple[Prepared, Evaluator]:
+    """A prepared benchmark, with its evaluator under the protocol that ranked.
+
+    Raises:
+        HymaError: if either is missing.
+    """
+    data = prepared.read(Path("data/prepared/benchmarks") / slug)
+    return data, Evaluator(data, read_json(Path(f"metrics/benchmarks/{slug}.json"))["protocol"])
+
+
+def embeddings(slug: str, data: Prepared, pair: str, own: Stitch) -> tuple[np.ndarray, np.ndarray]:
+    """A pair's embeddings of all images [N, D] and all texts [M, D] of a benchmark, unit vectors.
+
+    Raises:
+        HymaError: if the features are missing or belong to other data.
+    """
+    image, text = pair.split("-")
+
+    def features(encoder: str, rows: Any, dim: int) -> np.ndarray:
+        file = Path(f"features/benchmarks/{encoder}/{slug}.arrow")
+        return open_aligned(file, rows["id"], data.meta.data_hash, dim).to_numpy()
+
+    return (
+        embed_image(own, features(image, data.images, own.spec.d_image)),
+        embed_text(own, features(text, data.texts, own.spec.d_text)),
+    )

@@ -1,0 +1,1 @@
+"""The search on features in memory, without the pipeline: `hyma.search_pairs`."""

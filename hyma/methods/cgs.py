@@ -1,0 +1,42 @@
+"""Grid search on a stated data budget a pair: the paper's constrained grid search (section 5.4)."""
+
+from dataclasses import replace
+
+from pydantic import Field
+
+from hyma.common.errors import HymaError
+from hyma.stitching import flops
+from hyma.stitching.grid import StepParams, train_pairs
+from hyma.stitching.params import ConnectorParams
+from hyma.stitching.result import SearchResult
+from hyma.stitching.training_set import TrainingFeatures
+
+LABEL = "constrained grid search (C-GS)"
+
+
+class Params(StepParams):
+    """Section ``search.cgs``."""
+
+    batch: int = Field(128, ge=2, description="samples a step")
+    samples: int = Field(ge=1, description="captions that each pair may see in training, repeats counted")
+
+
+def search(features: TrainingFeatures, params: Params, connector: ConnectorParams, seed: int) -> SearchResult:
+    """Train every pair on as many whole batches as its budget of captions holds.
+
+    Raises:
+        HymaError: if the budget holds no batch, or a loss is not finite.
+    """
+    batch = min(params.batch, len(features.train))
+    steps = params.samples // batch
+    if not steps:
+        raise HymaError(
+            f"params.yaml: search.cgs.samples: {params.samples} is less than one batch of {batch}; "
+            f"raise it to at least {batch}"
+        )
+    found = train_pairs(features, params, connector, seed, LABEL, steps)
+    return replace(
+        found,
+        flops=flops.grid({pair: features.spec(pair, connector) for pair in features.seen}, batch, steps),
+        notes={"batch": str(batch), "steps a pair": str(steps), "captions a pair": str(steps * batch)},
+    )

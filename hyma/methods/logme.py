@@ -1,0 +1,47 @@
+"""LogME: evidence of a Bayesian linear model from the text to the image features (You et al. 2021)."""
+
+import time
+
+from pydantic import Field
+from torch import Tensor
+
+from hyma.methods.shared import similarity
+from hyma.methods.shared.similarity import Spectrum
+from hyma.methods.shared.training_free import Sample, SampleParams, score_pairs, svd_flops
+from hyma.stitching.params import ConnectorParams
+from hyma.stitching.result import SearchResult
+from hyma.stitching.training_set import TrainingFeatures
+
+LABEL = "LogME"
+
+
+class Params(SampleParams):
+    """Section ``search.logme``."""
+
+    components: int = Field(32, ge=1, description="principal components of the image features to predict")
+
+
+def search(features: TrainingFeatures, params: Params, connector: ConnectorParams, seed: int) -> SearchResult:
+    """Score pairs by LogME: a singular value decomposition an encoder, a projection a pair.
+
+    The iteration over precisions is elementwise work, and not counted.
+    """
+    start = time.perf_counter()
+    sample = Sample(features, params.samples, connector, seed)
+    flops = {"decomposition": 0.0, "projection": 0.0}
+
+    def targets(image_ND: Tensor) -> Tensor:
+        flops["decomposition"] += svd_flops(*image_ND.shape)
+        return similarity.targets(image_ND, params.components)
+
+    def spectrum(text_NE: Tensor) -> Spectrum:
+        flops["decomposition"] += svd_flops(*text_NE.shape)
+        return similarity.spectrum(text_NE)
+
+    def compare(target_NT: Tensor, text: Spectrum) -> float:
+        flops["projection"] += 2.0 * target_NT.numel() * len(text.value_R)
+        return float(similarity.evidence(text, target_NT).mean())
+
+    scores, failed = score_pairs(sample, targets, spectrum, compare)
+    notes = {"samples": str(sample.count), "components": str(params.components)}
+    return SearchResult(LABEL, scores, time.perf_counter() - start, flops, failed=failed, notes=notes)

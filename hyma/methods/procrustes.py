@@ -1,0 +1,57 @@
+"""Whitened Procrustes: the text's whitened features, turned onto the image's and given the image's covariance.
+
+The rotation that brings one set of points nearest to another is U Vᵀ of their cross-covariance (Schönemann
+1966); between whitened sides it does not depend on how either encoder is scaled.
+"""
+
+from collections.abc import Iterator
+
+from torch import Tensor
+
+from hyma.methods.shared.closed_stitching import (
+    Candidate,
+    Side,
+    Stitching,
+    WhiteningParams,
+    affine,
+    canonical,
+    cuts,
+)
+from hyma.stitching.params import ConnectorParams
+from hyma.stitching.result import SearchResult
+from hyma.stitching.training_set import TrainingFeatures
+
+LABEL = "whitened Procrustes"
+
+
+class Params(WhiteningParams):
+    """Section ``search.procrustes``."""
+
+
+def search(features: TrainingFeatures, params: Params, connector: ConnectorParams, seed: int) -> SearchResult:
+    """Whiten the text, rotate it by U Vᵀ within the leading directions, and colour it as the image is.
+
+    The result has the image features' mean and, within these directions, their covariance.
+    """
+    stitching = Stitching(LABEL, features, params, connector, seed)
+
+    def candidates(image: Side, text: Side) -> Iterator[Candidate]:
+        colour_DR = image.principal.basis_DR * image.principal.variance_R.sqrt()
+        for shrinkage, image_RK, value_K, text_SK in canonical(stitching, image, text, params.shrinkage):
+            white = text.principal.whitening(shrinkage)
+            image_DK, text_EK = colour_DR @ image_RK, white.map_DR @ text_SK
+            written = colour_DR.numel() + white.map_DR.numel()
+            stitching.flops["solves"] += 2.0 * written * len(value_K)
+            for count in cuts(value_K, params.directions):
+                map_ED = text_EK[:, :count] @ image_DK[:, :count].T
+                stitching.flops["solves"] += 2.0 * map_ED.numel() * count
+                yield Candidate(
+                    {"shrinkage": shrinkage, "directions": count},
+                    affine(white.mean_D, map_ED, image.principal.mean_D),
+                )
+
+    def side(feature_ND: Tensor) -> Side:
+        return stitching.side(feature_ND, params.components)
+
+    stitching.stitch_pairs(side, side, candidates)
+    return stitching.finish()

@@ -1,0 +1,1 @@
+"""What several search methods share: similarity of spaces, closed-form maps, training-free scores."""

@@ -1,0 +1,43 @@
+"""Section ``search``: which of the search methods run, and with what."""
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from hyma.common.names import Slug
+from hyma.common.params import Section
+from hyma.methods import known
+
+
+class RecordedParams(Section):
+    """A ranking that somebody gave and that was written down: a language model, a colleague."""
+
+    file: Path = Field(
+        description='json: {"model", "date", "question", "ranking": [pair, …]}, best pair first'
+    )
+
+
+class SearchParams(BaseModel):
+    """Section ``search``. Beside the two lists it has a section for each method, named as the method."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    methods: list[str] = Field(description="the methods to run, by name")
+    recorded: dict[Slug, RecordedParams] = Field(
+        default_factory=dict, description="recorded rankings, by name"
+    )
+
+    @model_validator(mode="after")
+    def _known(self) -> "SearchParams":
+        sections = self.model_extra or {}
+        for name in [*self.methods, *sections]:
+            if name not in known():
+                raise ValueError(f"{name}: no such search method; known: {', '.join(known())}")
+        for name in self.methods:
+            if name not in sections:
+                raise ValueError(f"{name}: missing; a method in search.methods needs a section, if only {{}}")
+        names = [*self.methods, *self.recorded, "grid", "hyma", "refine", "unimodal"]
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            raise ValueError(f"{twice[0]}: two methods have this name; rename one or list it once")
+        return self

@@ -1,0 +1,1 @@
+"""One file a format, with ``read(root, source) -> Prepared``; `hyma.readers.base.prepare` loads it by name."""

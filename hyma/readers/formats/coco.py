@@ -1,0 +1,60 @@
+"""COCO captions: Karpathy's test split of val2014 (standard) and val2017 in five pools (paper)."""
+
+from collections import defaultdict
+from pathlib import Path
+
+from hyma.common.prepared import Prepared
+from hyma.readers.base.common import Row, captions, field, image_row, records, wrong_layout
+from hyma.readers.base.params import DataSource
+
+CAPTIONS = 5
+"""Some images have six or seven captions: like CLIP_benchmark, we take the first five."""
+
+
+def read(root: Path, source: DataSource) -> Prepared:
+    """Read what is there of the two protocols' sets; either may be absent.
+
+    Raises:
+        HymaError: if both are.
+    """
+    karpathy, val2017 = root / "dataset_coco.json", root / "annotations/captions_val2017.json"
+    if not karpathy.is_file() and not val2017.is_file():
+        raise wrong_layout(root, "dataset_coco.json or annotations/captions_val2017.json")
+    images: list[Row] = []
+    texts: list[Row] = []
+    if karpathy.is_file():
+        _karpathy(root, karpathy, images, texts)
+    if val2017.is_file():
+        _val2017(root, val2017, images, texts)
+    return captions(images, texts, source, "retrieval")
+
+
+def _add(images: list[Row], texts: list[Row], path: Path, sentences: list[str], protocol: str) -> None:
+    row, name = len(images), f"{path.parent.name}/{path.name}"
+    images.append(image_row(name, path, protocol))
+    texts += [
+        {"id": f"{name}#{pool}", "text": text.strip(), "image": row, "pool": pool, "protocol": protocol}
+        for pool, text in enumerate(sentences[:CAPTIONS])
+    ]
+
+
+def _karpathy(root: Path, file: Path, images: list[Row], texts: list[Row]) -> None:
+    for number, record in enumerate(records(file, "images")):
+        place = f"image {number}"
+        if field(record, "split", file, place) != "test":
+            continue
+        sentences = [field(entry, "raw", file, place) for entry in field(record, "sentences", file, place)]
+        folder, name = (field(record, key, file, place) for key in ("filepath", "filename"))
+        _add(images, texts, root / folder / name, sentences, "standard")
+
+
+def _val2017(root: Path, file: Path, images: list[Row], texts: list[Row]) -> None:
+    sentences = defaultdict(list)
+    for number, note in enumerate(records(file, "annotations")):
+        place = f"annotation {number}"
+        sentences[field(note, "image_id", file, place)].append(field(note, "caption", file, place))
+    for number, record in enumerate(records(file, "images")):
+        place = f"image {number}"
+        name = field(record, "file_name", file, place)
+        own = sentences.get(field(record, "id", file, place), [])
+        _add(images, texts, root / "val2017" / name, own, "paper")

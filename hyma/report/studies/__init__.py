@@ -1,0 +1,1 @@
+"""The studies' pages and pictures."""

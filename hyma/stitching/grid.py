@@ -1,0 +1,139 @@
+"""Grid search: train every pair's connector on its own. The oracle that other methods are held against.
+
+`train_pair` and `train_pairs` also serve the methods that train connectors pair by pair on another budget.
+"""
+
+import time
+import zlib
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import ClassVar
+
+import torch
+
+from hyma.common.names import PairName
+from hyma.stitching.connectors import Connector, initialise
+from hyma.stitching.normalised import Normalised
+from hyma.stitching.pair_losses import pair_losses
+from hyma.stitching.params import ConnectorParams, GridParams, TrainingParams
+from hyma.stitching.result import SearchResult, merge
+from hyma.stitching.trainer import train
+from hyma.stitching.training_set import TrainingFeatures
+
+LABEL = "grid search"
+
+
+class StepParams(GridParams):
+    """As grid search's, but of a method that counts steps: it has no key ``epochs``."""
+
+    epochs: ClassVar[int] = 1  # type: ignore[misc]  # takes the key away; nobody reads it where steps are given
+
+
+def search(
+    features: TrainingFeatures,
+    params: GridParams,
+    connector: ConnectorParams,
+    seed: int,
+    pairs: Sequence[PairName] | None = None,
+) -> SearchResult:
+    """Train the connectors of `pairs` (all, unless given), one after the other.
+
+    Raises:
+        HymaError: if a loss is not finite.
+    """
+    return merge(
+        train_pair(features, params, connector, seed, pair)
+        for pair in (features.pairs if pairs is None else pairs)
+    )
+
+
+def train_pairs(
+    features: TrainingFeatures,
+    params: TrainingParams,
+    connector: ConnectorParams,
+    seed: int,
+    label: str,
+    steps: int | None = None,
+) -> SearchResult:
+    """Train every pair that may be trained on, as grid search does; those left out fail.
+
+    Raises:
+        HymaError: if a loss is not finite.
+    """
+    found = merge(
+        train_pair(features, params, connector, seed, pair, steps, label=label) for pair in features.seen
+    )
+    return replace(found, failed=left_out(features))
+
+
+def left_out(features: TrainingFeatures) -> dict[str, str]:
+    """The pairs that a method cannot score that trains them one by one, and why."""
+    reason = "left out of training: a method that trains each pair by itself has no connector for it"
+    return {"-".join(pair): reason for pair in features.pairs if pair in features.left_out}
+
+
+def train_pair(
+    features: TrainingFeatures,
+    params: TrainingParams,
+    connector: ConnectorParams,
+    seed: int,
+    pair: PairName,
+    steps: int | None = None,
+    start: Connector | None = None,
+    data: Normalised | None = None,
+    label: str = LABEL,
+) -> SearchResult:
+    """Train one pair's connector.
+
+    Args:
+        features: of all encoders, or of this pair's at least.
+        params: optimizer and batches.
+        connector: what is trained.
+        seed: the pair's own seed, of its samples' order and its first weights, comes from this and its name.
+        pair: which one.
+        steps: how many, instead of ``params.epochs``.
+        start: weights to go on from, which stay as they are; new ones, unless given.
+        data: `features` normalised, if the caller has them so.
+        label: the method's name for people.
+
+    Raises:
+        HymaError: if the loss is not finite.
+    """
+    name = "-".join(pair)
+    own_seed = zlib.crc32(f"{seed}/{name}".encode())
+    began = time.perf_counter()
+    normalised = data or Normalised(_alone(features, pair), connector)
+    spec = features.spec(pair, connector)
+    start = start or initialise(spec, torch.Generator().manual_seed(own_seed))
+    weights = {
+        key: torch.nn.Parameter(weight.detach().to(features.train.device, copy=True))
+        for key, weight in start.items()
+    }
+    history = train(
+        lambda rows, _, backward: pair_losses(
+            [dict(weights)], [pair], rows, normalised, connector.logit_scale, backward
+        ),
+        list(weights.values()),
+        [pair],
+        1,
+        features.train,
+        params,
+        own_seed,
+        f"{label} {name}",
+        lambda: normalised.held_out_loss(pair, dict(weights), connector.logit_scale),
+        steps,
+    )
+    found = SearchResult(label, {name: normalised.score(pair, dict(weights))}, time.perf_counter() - began)
+    stitches = {name: normalised.stitch(pair, spec, dict(weights))}
+    return replace(found, stitches=stitches, steps=len(history.rows), history=history.columns())
+
+
+def _alone(features: TrainingFeatures, pair: PairName) -> TrainingFeatures:
+    """The features of the pair's two encoders only, so that no others are normalised for it."""
+    image, text = pair
+    return replace(
+        features,
+        images={image: features.images[image]},
+        texts={text: features.texts[text]},
+        left_out=frozenset(),
+    )

@@ -1,0 +1,115 @@
+"""What every search method returns, and how it lies on disk: a json file beside one of connectors."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from hyma.common.errors import HymaError
+from hyma.common.files import write_json
+from hyma.stitching import connectors
+from hyma.stitching.connectors import Stitch
+
+Record = dict[str, Any]
+"""What `save` writes as json: a SearchResult without its connectors."""
+
+
+@dataclass
+class SearchResult:
+    """A search method's answer; pairs are named ``<image slug>-<text slug>``."""
+
+    label: str
+    """The method's name for people."""
+    scores: dict[str, float]
+    """The method's own score of each pair, higher is better; comparable within the method only."""
+    seconds: float
+    """Wall-clock time of the search alone, features already in memory."""
+    flops: dict[str, float] = field(default_factory=dict)
+    """What the search cost in floating-point operations, by part."""
+    stitches: dict[str, Stitch] = field(default_factory=dict)
+    """Each pair's connector; empty for a method that only scores."""
+    failed: dict[str, str] = field(default_factory=dict)
+    """Pairs that got no score, and why; they rank below all others."""
+    steps: int = 0
+    """Optimizer steps taken, over all pairs; 0 for a method that trains nothing."""
+    notes: dict[str, str] = field(default_factory=dict)
+    """What a reader should know of this run: samples used, regularisation chosen, who was asked."""
+    history: dict[str, list[float]] = field(default_factory=dict)
+    """Per step: ``step``, ``loss``, ``accuracy``, ``grad_norm``, ``lr``."""
+    pair_accuracy: list[tuple[int, str, float]] = field(default_factory=list)
+    """(step, pair, accuracy in the batch) for every pair of every step."""
+    gradients: dict[str, dict[str, float]] = field(default_factory=dict)
+    """Encoder → how its gradient behaved: see `hyma.search.hyma_search.gradient_statistics`."""
+
+
+def save(result: SearchResult, folder: Path, name: str = "result") -> None:
+    """Write the connectors, then the record: all else, and ``connectors`` (none, one-sided or two-sided).
+
+    `pair_accuracy` is left out: it is a log, for the caller to write where people look at it. No timing goes
+    into the file of connectors.
+    """
+    if result.stitches:
+        connectors.save(folder / f"{name}.safetensors", result.stitches)
+    write_json(folder / f"{name}.json", as_record(result))
+
+
+def as_record(result: SearchResult) -> Record:
+    """All but the connectors and the log: what `save` writes as json."""
+    record = {entry.name: getattr(result, entry.name) for entry in fields(result)}
+    del record["stitches"], record["pair_accuracy"]
+    return record | {"connectors": _sides(result)}
+
+
+def _sides(result: SearchResult) -> str:
+    if not result.stitches:
+        return "none"
+    two = any(stitch.image_connector for stitch in result.stitches.values())
+    return "two-sided" if two else "one-sided"
+
+
+def load_stitches(files: Iterable[Path], pairs: Sequence[str]) -> dict[str, Stitch]:
+    """Read the connectors of `pairs` from the files that hold them.
+
+    Raises:
+        HymaError: if a pair is in none of them.
+    """
+    found = {pair: stitch for file in files for pair, stitch in connectors.load(file).items()}
+    missing = [pair for pair in pairs if pair not in found]
+    if missing:
+        raise HymaError(f"no connector for pair {missing[0]} ({len(missing)} missing); run `dvc repro`")
+    return {pair: found[pair] for pair in pairs}
+
+
+def merge_records(records: Sequence[Record]) -> Record:
+    """Join records of different pairs (grid search's, one a pair) into one: costs and steps add up."""
+    joined = records[0] | {"history": {}}
+    for key in ("scores", "failed"):
+        joined[key] = {pair: value for record in records for pair, value in record[key].items()}
+    for key in ("seconds", "steps"):
+        joined[key] = sum(record[key] for record in records)
+    joined["flops"] = _added(record["flops"] for record in records)
+    return joined
+
+
+def merge(results: Iterable[SearchResult]) -> SearchResult:
+    """Join results on different pairs into one, as `merge_records` does; histories stay with single ones."""
+    first, *others = results
+    if not others:
+        return first
+    joined = replace(first, scores={}, stitches={}, failed={}, history={}, pair_accuracy=[])
+    for result in (first, *others):
+        joined.scores.update(result.scores)
+        joined.stitches.update(result.stitches)
+        joined.failed.update(result.failed)
+    joined.seconds = sum(result.seconds for result in (first, *others))
+    joined.steps = sum(result.steps for result in (first, *others))
+    joined.flops = _added(result.flops for result in (first, *others))
+    return joined
+
+
+def _added(parts: Iterable[dict[str, float]]) -> dict[str, float]:
+    total: dict[str, float] = {}
+    for entry in parts:
+        for name, value in entry.items():
+            total[name] = total.get(name, 0.0) + value
+    return total

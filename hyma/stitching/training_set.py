@@ -1,0 +1,168 @@
+"""What search methods see: the features of all encoders on the training set, aligned by row.
+
+Letters: N images, M texts, D an encoder's width.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hyma.common import features, prepared
+from hyma.common.errors import HymaError
+from hyma.common.names import PairName
+from hyma.stitching.connectors import ConnectorSpec
+from hyma.stitching.params import ConnectorParams
+from hyma.stitching.table import Streamed, Table, fits
+
+FEWEST = 6
+"""Held-out images below which recall@5 cannot tell pairs apart."""
+
+
+@dataclass
+class TrainingFeatures:
+    """Features of the training set, and which rows train and which are held out.
+
+    Captions are what is drawn: caption m belongs to image ``image_of_text_M[m]``.
+    """
+
+    images: Mapping[str, Table]
+    """Image encoder's slug → [N, D]."""
+    texts: Mapping[str, Table]
+    """Text encoder's slug → [M, D]."""
+    image_of_text_M: Tensor
+    train: Tensor
+    """Captions to train on."""
+    held_out: Tensor
+    """One caption of each held-out image, to score pairs by; never trained on."""
+    left_out: frozenset[PairName] = frozenset()
+    """Pairs that are scored but never trained on: a method that can must predict them."""
+
+    @property
+    def pairs(self) -> list[PairName]:
+        """All (image, text) pairs, in the order of params.yaml."""
+        return [(image, text) for image in self.images for text in self.texts]
+
+    @property
+    def seen(self) -> list[PairName]:
+        """The pairs that a method may train on, in the same order."""
+        return [pair for pair in self.pairs if pair not in self.left_out]
+
+    def sample(self, count: int, seed: int) -> tuple[Tensor, Tensor]:
+        """Draw at most `count` training captions of as many different images, in rows that belong together.
+
+        Returns:
+            Rows of the images and rows of the captions, [n] each, n ≤ `count`.
+        """
+        image_N = self.image_of_text_M[self.train].cpu().numpy()
+        first_N = np.unique(image_N, return_index=True)[1]
+        chosen = np.sort(np.random.default_rng(seed).permutation(first_N)[:count])
+        captions = self.train[torch.from_numpy(chosen).to(self.train.device)]
+        return self.image_of_text_M[captions], captions
+
+    def spec(self, pair: PairName, params: ConnectorParams) -> ConnectorSpec:
+        """The shape of a pair's connector."""
+        image, text = pair
+        d_text, d_image = self.texts[text].shape[1], self.images[image].shape[1]
+        return ConnectorSpec(params.kind, d_text, d_image, params.hidden)
+
+
+def load(
+    prepared_folder: Path,
+    features_folder: Path,
+    images: Sequence[str],
+    texts: Sequence[str],
+    params: ConnectorParams,
+    seed: int,
+    device: torch.device,
+) -> TrainingFeatures:
+    """Load the features of the encoders named, check that they belong together, and split the images.
+
+    They are put on the device if they fit there, else they stay in their files and rows are streamed to it.
+
+    Raises:
+        HymaError: if a file is missing, holds NaN, or disagrees with the data set.
+    """
+    data = prepared.read(prepared_folder)
+    files = {
+        slug: features.open_aligned(
+            features_folder / slug / f"{prepared_folder.name}.arrow", rows["id"], data.meta.data_hash
+        )
+        for side, rows in ((images, data.images), (texts, data.texts))
+        for slug in side
+    }
+    if data.texts["image"].null_count:
+        raise HymaError(
+            f"params.yaml: training.{prepared_folder.name}.format: {data.meta.format} has texts that describe no "
+            "image; train on a captioned data set"
+        )
+    chunks = {slug: file.finite_chunks() for slug, file in files.items()}
+    return assemble(
+        {slug: chunks[slug] for slug in images},
+        {slug: chunks[slug] for slug in texts},
+        data.texts["image"].to_numpy().astype(np.int64),
+        params,
+        seed,
+        device,
+    )
+
+
+def assemble(
+    images: Mapping[str, Sequence[np.ndarray]],
+    texts: Mapping[str, Sequence[np.ndarray]],
+    image_of_text_M: np.ndarray,
+    params: ConnectorParams,
+    seed: int,
+    device: torch.device,
+) -> TrainingFeatures:
+    """Put features in memory together, and split the images into those that train and those held out.
+
+    They are put on the device if they fit there, else they stay where they are and rows are streamed to it.
+
+    Args:
+        images: image encoder's slug → its features [N, D], in float32 chunks [rows, D] that follow each other.
+        texts: text encoder's slug → [M, E], likewise.
+        image_of_text_M: the image that each caption describes.
+        params: section ``connector``; says how many images are held out.
+        seed: of the split.
+        device: where the search computes.
+
+    Raises:
+        HymaError: if there are too few images to hold enough out.
+    """
+    train, held_out = (torch.from_numpy(rows) for rows in split(image_of_text_M, params.holdout, seed))
+    chunks = [chunk for table in (*images.values(), *texts.values()) for chunk in table]
+    resident = fits(sum(chunk.nbytes for chunk in chunks), device)
+
+    def table(chunks: Sequence[np.ndarray]) -> Table:
+        return torch.from_numpy(np.concatenate(chunks)).to(device) if resident else Streamed(chunks, device)
+
+    return TrainingFeatures(
+        images={slug: table(chunks) for slug, chunks in images.items()},
+        texts={slug: table(chunks) for slug, chunks in texts.items()},
+        image_of_text_M=torch.from_numpy(image_of_text_M).to(device),
+        train=train.to(device),
+        held_out=held_out.to(device),
+    )
+
+
+def split(
+    image_of_text_M: np.ndarray, holdout: float, seed: int, most: int = 1000
+) -> tuple[np.ndarray, np.ndarray]:
+    """Split captions by image into those that train and one each of the held-out images (`most` at most).
+
+    Raises:
+        HymaError: if there are too few images to hold enough out.
+    """
+    image_N, first_caption_N = np.unique(image_of_text_M, return_index=True)
+    wanted = min(most, round(len(image_N) * holdout))
+    if wanted < FEWEST:
+        raise HymaError(
+            f"params.yaml: connector.holdout: {holdout} of {len(image_N)} images leaves {wanted}, too few to score "
+            f"pairs by (recall@5 needs {FEWEST}); raise it or add training data"
+        )
+    chosen = np.random.default_rng(seed).permutation(len(image_N))[:wanted]
+    return np.nonzero(~np.isin(image_of_text_M, image_N[chosen]))[0], np.sort(first_caption_N[chosen])
