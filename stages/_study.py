@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from hyma.common import params
+from hyma.common.experiment import names
 from hyma.common.files import read_json
 from hyma.evaluation.params import EvaluateParams
 from hyma.studies.judge import Judge, Scores
@@ -11,9 +12,9 @@ from hyma.studies.judge import Judge, Scores
 def judge() -> Judge:
     """All benchmarks with all encoders' features."""
     return Judge(
-        params.names("benchmarks"),
-        params.names("image_encoders"),
-        params.names("text_encoders"),
+        names("benchmarks"),
+        names("image_encoders"),
+        names("text_encoders"),
         params.read("evaluate", EvaluateParams),
     )
 
@@ -21,7 +22,7 @@ def judge() -> Judge:
 def oracle_scores() -> Scores:
     """Grid search's score of every pair on every benchmark, under the protocol that ranks."""
     found: Scores = {}
-    for name in params.names("benchmarks"):
+    for name in names("benchmarks"):
         content = read_json(Path(f"metrics/benchmarks/{name}.json"))
         methods = content["protocols"][content["protocol"]]["methods"]
         found[name] = {pair: values["score"] for pair, values in methods["grid"].items()}

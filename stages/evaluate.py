@@ -1,43 +1,84 @@
-"""Evaluate every pair of every method on one benchmark: python -m stages.evaluate <slug>.
+"""Evaluate every pair of every method on every benchmark: python -m stages.evaluate.
 
-Reads models/, features/benchmarks/ and the prepared benchmark, writes metrics/benchmarks/<slug>.json.
+Reads models/, features/benchmarks/ and data/prepared/benchmarks/, writes metrics/benchmarks/<benchmark>.json. What
+is known of a method's connectors on a benchmark is not worked out again (data/kept/).
 """
 
-import argparse
+from functools import cache
 from pathlib import Path
 
-from hyma.common import params, prepared
-from hyma.common.features import open_aligned
-from hyma.common.files import write_json
+from tqdm import tqdm
+
+from hyma.common import features, params
+from hyma.common.experiment import names
+from hyma.common.files import atomic, read_json, write_json
+from hyma.common.kept import Kept, content
+from hyma.common.names import paired
 from hyma.common.run import run
-from hyma.evaluation.assess import assess
+from hyma.common.sources import code
+from hyma.evaluation import assess
+from hyma.evaluation.benchmark import Benchmark
 from hyma.evaluation.params import EvaluateParams
 from hyma.stitching import records
+from hyma.stitching.connectors import Stitch
+
+OUT = Path("metrics/benchmarks")
+
+
+@cache
+def stitched(method: str) -> dict[str, Stitch]:
+    """A method's connectors, read when a benchmark first needs them."""
+    pairs = paired(names("image_encoders"), names("text_encoders"))
+    return records.stitched(method, records.read(method, pairs), pairs)
+
+
+def evaluate(slug: str, methods: dict[str, str], kept: Kept, bar: tqdm) -> dict[str, assess.Scores]:
+    """Score every method that has connectors on one benchmark.
+
+    Args:
+        slug: the benchmark's.
+        methods: method → digest of its connectors.
+        kept: what is known already.
+        bar: moves on by a step a method.
+    """
+    bench = Benchmark(slug)
+    files = [features.file_of("benchmarks", "image", each, slug) for each in names("image_encoders")]
+    files += [features.file_of("benchmarks", "text", each, slug) for each in names("text_encoders")]
+    inputs = (*map(content, files), bench.data.meta.data_hash, code("hyma.evaluation.assess"))
+    found = {}
+    for method, connectors in methods.items():
+
+        def score(folder: Path, method: str = method) -> None:
+            scores = assess.score(bench.evaluators, bench.features, stitched(method))
+            write_json(folder / "scores.json", scores)
+
+        made = kept.result(f"{slug}-{method}", (*inputs, connectors), score)
+        found[method] = read_json(made / "scores.json")
+        bar.update()
+    return found
 
 
 def main() -> None:
-    """Load features and connectors, score, write."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("slug", help="key under benchmarks in params.yaml")
-    slug = parser.parse_args().slug
-    images, texts = params.names("image_encoders"), params.names("text_encoders")
-    pairs = [f"{image}-{text}" for image in images for text in texts]
-    names = records.methods()
-    methods = records.stitches({name: records.read(name, pairs) for name in names}, pairs)
-    width: dict[str, int] = {}
-    for stitches in methods.values():
-        for pair, stitch in stitches.items():
-            image, text = pair.split("-")
-            width |= {image: stitch.spec.d_image, text: stitch.spec.d_text}
-    data = prepared.read(Path("data/prepared/benchmarks") / slug)
-    rows = dict.fromkeys(images, data.images["id"]) | dict.fromkeys(texts, data.texts["id"])
-    files = {encoder: Path(f"features/benchmarks/{encoder}/{slug}.arrow") for encoder in rows}
-    features = {
-        encoder: open_aligned(files[encoder], ids, data.meta.data_hash, width.get(encoder)).to_numpy()
-        for encoder, ids in rows.items()
-    }
+    """Load, score, write."""
     own = params.read("evaluate", EvaluateParams)
-    write_json(Path(f"metrics/benchmarks/{slug}.json"), assess(slug, data, features, methods, own))
+    pairs = paired(names("image_encoders"), names("text_encoders"))
+    found = {method: records.read(method, pairs) for method in names("methods")}
+    methods = {
+        method: content(*records.files(method, [pair for pair in pairs if pair not in record["failed"]]))
+        for method, record in found.items()
+        if record["connectors"] != "none"
+    }
+    benchmarks = names("benchmarks")
+    total = len(benchmarks) * len(methods)
+    with (
+        Kept("evaluate") as kept,
+        atomic(OUT) as out,
+        tqdm(total=total, desc="methods × benchmarks", disable=None) as bar,
+    ):
+        out.mkdir()
+        for slug in benchmarks:
+            scores = evaluate(slug, methods, kept, bar)
+            write_json(out / f"{slug}.json", assess.content(Benchmark(slug), scores, own))
 
 
 if __name__ == "__main__":

@@ -6,14 +6,12 @@ Writes metrics/probes.json, and what it says of the pairs to models/search/unimo
 import time
 from pathlib import Path
 
-import numpy as np
-
-from hyma.common import params, prepared
+from hyma.common import params
 from hyma.common.errors import HymaError
-from hyma.common.features import open_aligned
+from hyma.common.experiment import names
 from hyma.common.files import write_json
-from hyma.common.prepared import Prepared
 from hyma.common.run import run
+from hyma.evaluation.benchmark import Benchmark
 from hyma.evaluation.probes import caption_retrieval, linear_probe
 from hyma.search.params import UnimodalParams
 from hyma.search.unimodal import published, search
@@ -23,13 +21,12 @@ from hyma.stitching.result import save
 def main() -> None:
     """Probe images on the first classification benchmark, texts on the first retrieval benchmark."""
     seed, own = params.read("seed", int), params.read("unimodal", UnimodalParams)
-    folder = Path("data/prepared/benchmarks")
-    data = {name: prepared.read(folder / name) for name in params.names("benchmarks")}
-    labelled, captioned = first_of(data, "classification"), first_of(data, "retrieval")
-    label_N = data[labelled].images["label"].to_numpy().astype(int)
-    image_of_text_M = data[captioned].texts["image"].to_numpy().astype(int)
-    image_ND = {i: features(i, labelled, data[labelled], "images") for i in params.names("image_encoders")}
-    text_MD = {t: features(t, captioned, data[captioned], "texts") for t in params.names("text_encoders")}
+    benchmarks = [Benchmark(name) for name in names("benchmarks")]
+    labelled, captioned = first_of(benchmarks, "classification"), first_of(benchmarks, "retrieval")
+    label_N = labelled.data.images["label"].to_numpy().astype(int)
+    image_of_text_M = captioned.data.texts["image"].to_numpy().astype(int)
+    image_ND = {slug: labelled.features("image", slug) for slug in names("image_encoders")}
+    text_MD = {slug: captioned.features("text", slug) for slug in names("text_encoders")}
     start = time.perf_counter()
     probed = {slug: linear_probe(found, label_N, seed) for slug, found in image_ND.items()}
     text = {slug: caption_retrieval(found, image_of_text_M) for slug, found in text_MD.items()}
@@ -37,8 +34,8 @@ def main() -> None:
     image = {slug: accuracy for slug, (accuracy, _) in probed.items()}
     flops = sum(spent for _, spent in probed.values()) + sum(2.0 * x.size * len(x) for x in text_MD.values())
     content = {
-        "image": {"metric": "linear probe accuracy", "benchmark": labelled, "scores": image},
-        "text": {"metric": "caption-to-caption recall@1", "benchmark": captioned, "scores": text},
+        "image": {"metric": "linear probe accuracy", "benchmark": labelled.slug, "scores": image},
+        "text": {"metric": "caption-to-caption recall@1", "benchmark": captioned.slug, "scores": text},
     }
     write_json(Path("metrics/probes.json"), content)
     given = {
@@ -53,19 +50,12 @@ def main() -> None:
     save(found, Path("models/search/unimodal"))
 
 
-def first_of(data: dict[str, Prepared], task: str) -> str:
+def first_of(benchmarks: list[Benchmark], task: str) -> Benchmark:
     """The first benchmark with this task."""
-    for name, content in data.items():
-        if content.meta.task == task:
-            return name
+    for bench in benchmarks:
+        if bench.data.meta.task == task:
+            return bench
     raise HymaError(f"params.yaml: benchmarks: the probes need one {task} benchmark; add one")
-
-
-def features(slug: str, benchmark: str, data: Prepared, table: str) -> np.ndarray:
-    """An encoder's features on a benchmark."""
-    rows = getattr(data, table)
-    path = Path(f"features/benchmarks/{slug}/{benchmark}.arrow")
-    return open_aligned(path, rows["id"], data.meta.data_hash).to_numpy()
 
 
 if __name__ == "__main__":

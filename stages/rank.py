@@ -1,27 +1,55 @@
-"""Rank the pairs and compare the methods: python -m stages.rank. Writes metrics/ranking.json, metrics/summary.json."""
+"""Rank the pairs and compare the methods: python -m stages.rank.
+
+Writes metrics/flops.json, metrics/ranking.json and metrics/summary.json.
+"""
 
 from pathlib import Path
+from typing import Any
 
-from hyma.common import params
+from hyma.common.experiment import names
+from hyma.common.features import Features, Side, file_of
 from hyma.common.files import read_json, write_json
+from hyma.common.names import paired
 from hyma.common.run import run
 from hyma.ranking.rank import rank, summary
 from hyma.stitching import records
 
+METRICS = Path("metrics")
+
 
 def main() -> None:
     """Gather what the stages before measured."""
-    metrics = Path("metrics")
-    benchmarks = {
-        name: read_json(metrics / "benchmarks" / f"{name}.json") for name in params.names("benchmarks")
+    benchmarks = {name: read_json(METRICS / "benchmarks" / f"{name}.json") for name in names("benchmarks")}
+    pairs = paired(names("image_encoders"), names("text_encoders"))
+    found = {name: records.read(name, pairs) for name in names("methods")}
+    flops = {
+        "methods": {
+            name: {"total": sum(record["flops"].values()), "parts": record["flops"]}
+            for name, record in found.items()
+        },
+        "extraction": extraction(),
     }
-    pairs = [f"{i}-{t}" for i in params.names("image_encoders") for t in params.names("text_encoders")]
-    names = records.methods()
-    found = {name: records.read(name, pairs) for name in names}
-    flops, probes = read_json(metrics / "flops.json"), read_json(metrics / "probes.json")
-    ranking = rank(benchmarks, flops, found, probes)
-    write_json(metrics / "ranking.json", ranking)
-    write_json(metrics / "summary.json", summary(ranking))
+    ranking = rank(benchmarks, flops, found, read_json(METRICS / "probes.json"))
+    write_json(METRICS / "flops.json", flops)
+    write_json(METRICS / "ranking.json", ranking)
+    write_json(METRICS / "summary.json", summary(ranking))
+
+
+def extraction() -> dict[str, Any]:
+    """What encoding the training set cost, encoder by encoder: all methods share it."""
+    (name,) = names("training")
+    sides: tuple[tuple[Side, str], ...] = (("image", "image_encoders"), ("text", "text_encoders"))
+    found = {}
+    for side, section in sides:
+        for slug in names(section):
+            features = Features(file_of("training", side, slug, name))
+            found[slug] = {
+                "modality": side,
+                "per_sample": features.info.flops_per_row,
+                "samples": len(features),
+                "total": features.info.flops_per_row * len(features),
+            }
+    return found
 
 
 if __name__ == "__main__":

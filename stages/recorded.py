@@ -1,11 +1,16 @@
-"""Take a recorded ranking as a search method: python -m stages.recorded <name>. Writes models/search/<name>/."""
+"""Take a recorded ranking as a search method: python -m stages.recorded <name>.
+
+Writes models/search/recorded/<name>/.
+"""
 
 import argparse
 from pathlib import Path
 
 from hyma.common import params
+from hyma.common.experiment import names
+from hyma.common.names import paired
 from hyma.common.run import run
-from hyma.methods.shared.switch import RecordedParams
+from hyma.search.params import RecordedParams
 from hyma.search.recorded import search
 from hyma.stitching.result import save
 
@@ -15,9 +20,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name", help="key under search.recorded in params.yaml")
     name = parser.parse_args().name
-    pairs = [f"{i}-{t}" for i in params.names("image_encoders") for t in params.names("text_encoders")]
+    pairs = paired(names("image_encoders"), names("text_encoders"))
     own = params.read(f"search.recorded.{name}", RecordedParams)
-    save(search(own.file, pairs), Path("models/search") / name)
+    save(search(own.file, pairs), Path("models/search/recorded") / name)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,21 @@
-"""Write reports/ranking.md, reports/methods.md and their pictures: python -m stages.report."""
+"""Write reports/ranking.md, reports/methods.md, their pictures and the run as a page: python -m stages.report."""
 
 import csv
 from pathlib import Path
+from typing import Any
 
 from hyma.common import params
+from hyma.common.experiment import names
 from hyma.common.files import atomic, read_json, write_text
+from hyma.common.names import paired
 from hyma.common.run import run
+from hyma.evaluation import last_run
 from hyma.report import environment, methods, ranking
+from hyma.report.gallery import judge
 from hyma.report.inputs import Inputs
+from hyma.report.page import Shown, page, shown
 from hyma.report.pictures import draw
+from hyma.stitching import records
 
 METRICS = Path("metrics")
 
@@ -21,24 +28,39 @@ def main() -> None:
         draw(folder, everything)
     write_text(reports / "ranking.md", ranking.page(everything))
     write_text(reports / "methods.md", methods.page(everything.ranking))
+    write_text(
+        reports / "index.html", page(everything.ranking, reports / "figures", gallery(everything.ranking))
+    )
+
+
+def gallery(ranking: dict[str, Any]) -> list[Shown]:
+    """Items of every benchmark as the winner's connector judges them."""
+    winner, seed = ranking["winner"], params.read("seed", int)
+    stitch = last_run.stitch(winner["method"], winner["pair"])
+
+    def part(name: str) -> Shown:
+        bench, evaluator = last_run.benchmark(name)
+        embedded = last_run.embeddings(bench, winner["pair"], stitch)
+        return shown(name, bench.data, judge(bench.data, evaluator, *embedded), seed)
+
+    return [part(name) for name in ranking["benchmarks"]]
 
 
 def measured() -> Inputs:
     """What the stages before left."""
-    names = params.names("benchmarks")
-    pairs = [f"{i}-{t}" for i in params.names("image_encoders") for t in params.names("text_encoders")]
-    trained_on = params.names("training")[0]
+    benchmarks, (trained_on,) = names("benchmarks"), names("training")
+    pairs = paired(names("image_encoders"), names("text_encoders"))
     sets = {f"{trained_on} (training)": f"training/{trained_on}"} | {
-        name: f"benchmarks/{name}" for name in names
+        name: f"benchmarks/{name}" for name in benchmarks
     }
     return Inputs(
         ranking=read_json(METRICS / "ranking.json"),
-        benchmarks={name: read_json(METRICS / "benchmarks" / f"{name}.json") for name in names},
+        benchmarks={name: read_json(METRICS / "benchmarks" / f"{name}.json") for name in benchmarks},
         flops=read_json(METRICS / "flops.json"),
         data={name: read_json(Path(f"data/prepared/{place}/meta.json")) for name, place in sets.items()},
         steps=columns(METRICS / "hyma_steps.csv"),
-        grid={pair: read_json(Path(f"models/grid/{pair}.json")) for pair in pairs},
-        gradients=read_json(Path("models/hyma/result.json"))["gradients"],
+        grid={pair: read_json(records.of_pair(pair)) for pair in pairs},
+        gradients=read_json(records.folder("hyma") / "result.json")["gradients"],
         environment={
             **environment.versions(),
             "machine": environment.machine(),

@@ -1,30 +1,54 @@
-"""Run one of the search methods that params.yaml switches: python -m stages.search <method>.
+"""Run the search methods that params.yaml switches: python -m stages.search.
 
-Reads features/training/, writes models/search/<method>/.
+Reads features/training/, writes models/search/methods/<method>/ for each in the list search.methods. A
+method whose features, settings and code stay is not run again (data/kept/).
 """
 
 import argparse
+from functools import cache, partial
 from pathlib import Path
 
 from hyma.common import params
+from hyma.common.experiment import names
+from hyma.common.files import atomic
+from hyma.common.kept import Kept, place
 from hyma.common.run import run
+from hyma.common.sources import code
 from hyma.methods import known
 from hyma.methods import load as load_method
 from hyma.stitching.params import ConnectorParams
 from hyma.stitching.result import save
-from stages._features import training_features
+from hyma.stitching.training_set import TrainingFeatures
+from stages._features import inputs, training_features
+
+OUT = Path("models/search/methods")
+
+
+@cache
+def features() -> TrainingFeatures:
+    """Those of all encoders, loaded once and only if a method has to run."""
+    return training_features()
 
 
 def main() -> None:
-    """Search with one method on all pairs."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("method", choices=known(), help="a name under search.methods in params.yaml")
-    name = parser.parse_args().method
-    method = load_method(name)
+    """Search with every method on all pairs."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
+    chosen = [name for name in names("methods") if name in known()]
+    shared = inputs(names("image_encoders"), names("text_encoders"))
     connector, seed = params.read("connector", ConnectorParams), params.read("seed", int)
-    features = training_features()
-    own = params.read(f"search.{name}", method.Params)
-    save(method.search(features, own, connector, seed), Path("models/search") / name)
+
+    def search(name: str, folder: Path) -> None:
+        method = load_method(name)
+        save(method.search(features(), params.read(f"search.{name}", method.Params), connector, seed), folder)
+
+    with Kept("search") as kept, atomic(OUT) as out:
+        out.mkdir()
+        for name in chosen:
+            settings = params.read(f"search.{name}", load_method(name).Params).model_dump_json()
+            depends_on = (*shared, settings, code(f"hyma.methods.{name}"))
+            made = kept.result(name, depends_on, partial(search, name))
+            for file in made.iterdir():
+                place(file, out / name / file.name)
 
 
 if __name__ == "__main__":

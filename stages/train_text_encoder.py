@@ -7,6 +7,7 @@ from hyma.common import params
 from hyma.common.run import run
 from hyma.embedded.zoo.params import ZooTextParams
 from hyma.embedded.zoo.text import train
+from hyma.stitching.losses import info_nce
 
 
 def main() -> None:
@@ -15,7 +16,9 @@ def main() -> None:
     parser.add_argument("slug", help="key under zoo.text in params.yaml")
     slug = parser.parse_args().slug
     own = params.read(f"zoo.text.{slug}", ZooTextParams)
-    accuracy = train(Path("data/raw/corpus/sentences.tsv"), Path("zoo") / slug, own, params.read("seed", int))
+    accuracy = train(
+        Path("data/raw/corpus/sentences.tsv"), Path("zoo") / slug, own, params.read("seed", int), info_nce
+    )
     print(f"{slug}: training accuracy {accuracy:.3f}")
 
 

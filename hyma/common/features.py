@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +18,9 @@ from hyma.common.errors import HymaError
 from hyma.common.files import atomic, sha256
 
 KEY = b"hyma"
+FOLDER = Path("features")
+Side = Literal["image", "text"]
+Part = Literal["training", "benchmarks"]
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,11 @@ class Features:
                 f"{self.ids[row].as_py()!r}; check the encoder's weights, or leave it out of params.yaml"
             )
         return parts
+
+
+def file_of(part: Part, side: Side, slug: str, data_set: str) -> Path:
+    """Where an encoder's features of a data set lie."""
+    return FOLDER / part / side / slug / f"{data_set}.arrow"
 
 
 def write(path: Path, info: FeatureInfo, chunks: Iterable[tuple[Sequence[str], np.ndarray]]) -> None:

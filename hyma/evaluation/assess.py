@@ -1,63 +1,77 @@
-"""Scoring every pair of every method on one benchmark: the content of metrics/benchmarks/<name>.json."""
+"""Scoring a method's pairs on one benchmark: the content of metrics/benchmarks/<name>.json."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
-from hyma.common.prepared import Prepared
-from hyma.evaluation.evaluator import METRIC, Evaluator, protocols
+from hyma.common.features import Side
+from hyma.evaluation.benchmark import Benchmark
+from hyma.evaluation.evaluator import METRIC, Evaluator
 from hyma.evaluation.params import EvaluateParams
 from hyma.stitching.connectors import Stitch
 
+Scores = dict[str, dict[str, dict[str, float]]]
+"""Protocol → pair → metric → value."""
+Features = Callable[[Side, str, int], np.ndarray]
+"""Side, encoder and the width expected → features [rows, D]."""
 
-def assess(
-    name: str,
-    data: Prepared,
-    features: Mapping[str, np.ndarray],
-    methods: Mapping[str, Mapping[str, Stitch]],
-    params: EvaluateParams,
-) -> dict[str, Any]:
-    """Score all pairs under all protocols that the benchmark has.
+
+def score(
+    evaluators: Mapping[str, Evaluator],
+    features: Features,
+    stitches: Mapping[str, Stitch],
+    done: Callable[[], object] = lambda: None,
+) -> Scores:
+    """Score the pairs of one method under every protocol.
 
     Args:
-        name: the benchmark's slug.
-        data: the prepared benchmark.
-        features: encoder's slug → features [rows, D] of its images or texts.
-        methods: method → pair → its connector.
+        evaluators: protocol → the benchmark under it.
+        features: where features come from, such as `hyma.evaluation.benchmark.Benchmark.features`.
+        stitches: pair → its connector.
+        done: called after every pair.
+    """
+    found: Scores = {protocol: {} for protocol in evaluators}
+    embedded: dict[str, np.ndarray] = {}
+    for pair, stitch in stitches.items():
+        image, text = pair.split("-")
+        # A one-sided method leaves images as they are: once for all of an encoder's pairs.
+        own = pair if stitch.image_connector else image
+        if own not in embedded:
+            embedded[own] = embed_image(stitch, features("image", image, stitch.spec.d_image))
+        text_MD = embed_text(stitch, features("text", text, stitch.spec.d_text))
+        for protocol, evaluator in evaluators.items():
+            found[protocol][pair] = evaluator.score(embedded[own], text_MD)
+        done()
+    return found
+
+
+def content(bench: Benchmark, scores: Mapping[str, Scores], params: EvaluateParams) -> dict[str, Any]:
+    """What is written of a benchmark.
+
+    Args:
+        bench: the benchmark.
+        scores: method → what `score` gave.
         params: which protocol ranks; where the benchmark lacks it, its first one does.
     """
-    evaluators = {protocol: Evaluator(data, protocol) for protocol in protocols(data)}
-    ranking = params.protocol if params.protocol in evaluators else next(iter(evaluators))
-    scores: dict[str, Any] = {protocol: {method: {} for method in methods} for protocol in evaluators}
-    total = sum(len(pairs) for pairs in methods.values())
-    with tqdm(total=total, desc=name, unit="pair", disable=None) as bar:
-        for method, stitches in methods.items():
-            embedded: dict[str, np.ndarray] = {}
-            for pair, stitch in stitches.items():
-                image, text = pair.split("-")
-                # A one-sided method leaves images as they are: once for all of an encoder's pairs.
-                own = pair if stitch.image_connector else image
-                if own not in embedded:
-                    embedded[own] = embed_image(stitch, features[image])
-                image_ND, text_MD = embedded[own], embed_text(stitch, features[text])
-                for protocol, evaluator in evaluators.items():
-                    scores[protocol][method][pair] = evaluator.score(image_ND, text_MD)
-                bar.update()
+    ranking = bench.ranking(params)
+    evaluator = bench.evaluators[ranking]
     return {
-        "benchmark": name,
-        "task": data.meta.task,
-        "metric": METRIC[data.meta.task],
+        "benchmark": bench.slug,
+        "task": bench.data.meta.task,
+        "metric": METRIC[bench.data.meta.task],
         "protocol": ranking,
-        "images": len(evaluators[ranking].images),
-        "texts": len(evaluators[ranking].texts),
-        "questions": data.meta.questions,
-        "skipped": len(data.meta.skipped),
-        "ceiling": evaluators[ranking].ceiling(),
-        "chance": evaluators[ranking].chance(),
-        "protocols": {protocol: {"methods": found} for protocol, found in scores.items()},
+        "images": len(evaluator.images),
+        "texts": len(evaluator.texts),
+        "questions": bench.data.meta.questions,
+        "skipped": len(bench.data.meta.skipped),
+        "ceiling": evaluator.ceiling(),
+        "chance": evaluator.chance(),
+        "protocols": {
+            protocol: {"methods": {method: own[protocol] for method, own in scores.items()}}
+            for protocol in bench.evaluators
+        },
     }
 
 

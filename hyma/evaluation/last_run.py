@@ -5,12 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from hyma.common import prepared
 from hyma.common.errors import HymaError
-from hyma.common.features import open_aligned
 from hyma.common.files import read_json
-from hyma.common.prepared import Prepared
 from hyma.evaluation.assess import embed_image, embed_text
+from hyma.evaluation.benchmark import Benchmark
 from hyma.evaluation.evaluator import Evaluator
 from hyma.stitching import records
 from hyma.stitching.connectors import Stitch
@@ -39,36 +37,31 @@ def stitch(method: str, pair: str) -> Stitch:
         record = records.read(method, [pair])
     except HymaError as error:
         raise HymaError(f"{error}; run `dvc repro` (or `dvc pull`) first") from None
-    found = records.stitches({method: record}, [pair]).get(method, {})
+    found = records.stitched(method, record, [pair])
     if pair not in found:
         reason = record["failed"].get(pair, "the method only scores pairs")
         raise HymaError(f"{method} has no connector of {pair} ({reason}); choose another --method")
     return found[pair]
 
 
-def benchmark(slug: str) -> tuple[Prepared, Evaluator]:
+def benchmark(slug: str) -> tuple[Benchmark, Evaluator]:
     """A prepared benchmark, with its evaluator under the protocol that ranked.
 
     Raises:
         HymaError: if either is missing.
     """
-    data = prepared.read(Path("data/prepared/benchmarks") / slug)
-    return data, Evaluator(data, read_json(Path(f"metrics/benchmarks/{slug}.json"))["protocol"])
+    bench = Benchmark(slug)
+    return bench, bench.evaluators[read_json(Path(f"metrics/benchmarks/{slug}.json"))["protocol"]]
 
 
-def embeddings(slug: str, data: Prepared, pair: str, own: Stitch) -> tuple[np.ndarray, np.ndarray]:
+def embeddings(bench: Benchmark, pair: str, own: Stitch) -> tuple[np.ndarray, np.ndarray]:
     """A pair's embeddings of all images [N, D] and all texts [M, D] of a benchmark, unit vectors.
 
     Raises:
         HymaError: if the features are missing or belong to other data.
     """
     image, text = pair.split("-")
-
-    def features(encoder: str, rows: Any, dim: int) -> np.ndarray:
-        file = Path(f"features/benchmarks/{encoder}/{slug}.arrow")
-        return open_aligned(file, rows["id"], data.meta.data_hash, dim).to_numpy()
-
     return (
-        embed_image(own, features(image, data.images, own.spec.d_image)),
-        embed_text(own, features(text, data.texts, own.spec.d_text)),
+        embed_image(own, bench.features("image", image, own.spec.d_image)),
+        embed_text(own, bench.features("text", text, own.spec.d_text)),
     )

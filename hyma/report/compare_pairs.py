@@ -99,8 +99,9 @@ def compare(first: str, second: str, method: str | None = None, each: int = EACH
 
 def _difference(name: str, stitches: Mapping[str, Stitch], each: int) -> Difference:
     """One benchmark, by the connectors of both pairs."""
-    data, evaluator = last_run.benchmark(name)
-    embedded = [last_run.embeddings(name, data, pair, stitch) for pair, stitch in stitches.items()]
+    bench, evaluator = last_run.benchmark(name)
+    data = bench.data
+    embedded = [last_run.embeddings(bench, pair, stitch) for pair, stitch in stitches.items()]
     first, second = (judge(data, evaluator, *both) for both in embedded)
     scores = tuple(evaluator.score(*both)["score"] for both in embedded)
     counts = count(first.right_I, second.right_I, UNIT[data.meta.task], (scores[0], scores[1]))

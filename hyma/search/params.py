@@ -1,5 +1,7 @@
 """The params sections of HYMA's search and of the methods that build on it."""
 
+from pathlib import Path
+
 from pydantic import Field, model_validator
 
 from hyma.common.names import DecoderKind
@@ -49,3 +51,11 @@ class UnimodalParams(Section):
 
     image: dict[str, float] = Field(default_factory=dict)
     text: dict[str, float] = Field(default_factory=dict)
+
+
+class RecordedParams(Section):
+    """A ranking that somebody gave and that was written down: a language model, a colleague."""
+
+    file: Path = Field(
+        description='json: {"model", "date", "question", "ranking": [pair, …]}, best pair first'
+    )

@@ -11,7 +11,8 @@ from hyma.stitching.connectors import Stitch
 from hyma.stitching.flops import Parts
 from hyma.stitching.grid import train_pair
 from hyma.stitching.params import ConnectorParams, GridParams
-from hyma.stitching.result import Record, SearchResult, merge
+from hyma.stitching.records import Record
+from hyma.stitching.result import SearchResult, merge
 from hyma.stitching.training_set import TrainingFeatures
 
 LABEL = "HYMA, best pairs refined"

@@ -12,6 +12,7 @@ from typing import ClassVar
 import torch
 
 from hyma.common.names import PairName
+from hyma.stitching import flops
 from hyma.stitching.connectors import Connector, initialise
 from hyma.stitching.normalised import Normalised
 from hyma.stitching.pair_losses import pair_losses
@@ -41,10 +42,14 @@ def search(
     Raises:
         HymaError: if a loss is not finite.
     """
-    return merge(
-        train_pair(features, params, connector, seed, pair)
-        for pair in (features.pairs if pairs is None else pairs)
-    )
+    samples = len(features.train)
+    steps, batch = flops.steps(samples, params.batch, params.epochs), min(params.batch, samples)
+
+    def one(pair: PairName) -> SearchResult:
+        cost = flops.grid({pair: features.spec(pair, connector)}, batch, steps)
+        return replace(train_pair(features, params, connector, seed, pair), flops=cost)
+
+    return merge(one(pair) for pair in (features.pairs if pairs is None else pairs))
 
 
 def train_pairs(

@@ -3,15 +3,12 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
 
 from hyma.common.errors import HymaError
 from hyma.common.files import write_json
 from hyma.stitching import connectors
 from hyma.stitching.connectors import Stitch
-
-Record = dict[str, Any]
-"""What `save` writes as json: a SearchResult without its connectors."""
+from hyma.stitching.records import Record, added
 
 
 @dataclass
@@ -80,19 +77,8 @@ def load_stitches(files: Iterable[Path], pairs: Sequence[str]) -> dict[str, Stit
     return {pair: found[pair] for pair in pairs}
 
 
-def merge_records(records: Sequence[Record]) -> Record:
-    """Join records of different pairs (grid search's, one a pair) into one: costs and steps add up."""
-    joined = records[0] | {"history": {}}
-    for key in ("scores", "failed"):
-        joined[key] = {pair: value for record in records for pair, value in record[key].items()}
-    for key in ("seconds", "steps"):
-        joined[key] = sum(record[key] for record in records)
-    joined["flops"] = _added(record["flops"] for record in records)
-    return joined
-
-
 def merge(results: Iterable[SearchResult]) -> SearchResult:
-    """Join results on different pairs into one, as `merge_records` does; histories stay with single ones."""
+    """Join results on different pairs into one, as `records.merge` does; histories stay with single ones."""
     first, *others = results
     if not others:
         return first
@@ -103,13 +89,5 @@ def merge(results: Iterable[SearchResult]) -> SearchResult:
         joined.failed.update(result.failed)
     joined.seconds = sum(result.seconds for result in (first, *others))
     joined.steps = sum(result.steps for result in (first, *others))
-    joined.flops = _added(result.flops for result in (first, *others))
+    joined.flops = added([result.flops for result in (first, *others)])
     return joined
-
-
-def _added(parts: Iterable[dict[str, float]]) -> dict[str, float]:
-    total: dict[str, float] = {}
-    for entry in parts:
-        for name, value in entry.items():
-            total[name] = total.get(name, 0.0) + value
-    return total

@@ -6,6 +6,7 @@ Letters: N images, M texts, D an encoder's width.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from hyma.common import features, prepared
 from hyma.common.errors import HymaError
+from hyma.common.features import Side
 from hyma.common.names import PairName
 from hyma.stitching.connectors import ConnectorSpec
 from hyma.stitching.params import ConnectorParams
@@ -72,7 +74,6 @@ class TrainingFeatures:
 
 def load(
     prepared_folder: Path,
-    features_folder: Path,
     images: Sequence[str],
     texts: Sequence[str],
     params: ConnectorParams,
@@ -87,12 +88,14 @@ def load(
         HymaError: if a file is missing, holds NaN, or disagrees with the data set.
     """
     data = prepared.read(prepared_folder)
+    sides: tuple[tuple[Side, Sequence[str], Any], ...]
+    sides = (("image", images, data.images), ("text", texts, data.texts))
     files = {
         slug: features.open_aligned(
-            features_folder / slug / f"{prepared_folder.name}.arrow", rows["id"], data.meta.data_hash
+            features.file_of("training", side, slug, prepared_folder.name), rows["id"], data.meta.data_hash
         )
-        for side, rows in ((images, data.images), (texts, data.texts))
-        for slug in side
+        for side, slugs, rows in sides
+        for slug in slugs
     }
     if data.texts["image"].null_count:
         raise HymaError(

@@ -2,21 +2,18 @@
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 
-from hyma.common import prepared
-from hyma.common.features import open_aligned
 from hyma.evaluation.assess import embed_image, embed_text
-from hyma.evaluation.evaluator import Evaluator, protocols
+from hyma.evaluation.benchmark import Benchmark
+from hyma.evaluation.evaluator import Evaluator
 from hyma.evaluation.params import EvaluateParams
 from hyma.ranking.agreement import Agreement, agreement
 from hyma.stitching.connectors import Stitch
 
 Scores = dict[str, dict[str, float]]
 """Benchmark → pair → score."""
-DATA, FEATURES = Path("data/prepared/benchmarks"), Path("features/benchmarks")
 
 
 class Judge:
@@ -29,14 +26,10 @@ class Judge:
         self.evaluators: dict[str, Evaluator] = {}
         self.features: dict[str, dict[str, np.ndarray]] = {}
         for name in names:
-            data = prepared.read(DATA / name)
-            known = protocols(data)
-            ranking = params.protocol if params.protocol in known else known[0]
-            self.evaluators[name] = Evaluator(data, ranking)
-            rows = dict.fromkeys(images, data.images["id"]) | dict.fromkeys(texts, data.texts["id"])
-            self.features[name] = {
-                slug: open_aligned(FEATURES / slug / f"{name}.arrow", ids, data.meta.data_hash).to_numpy()
-                for slug, ids in rows.items()
+            bench = Benchmark(name)
+            self.evaluators[name] = bench.evaluators[bench.ranking(params)]
+            self.features[name] = {slug: bench.features("image", slug) for slug in images} | {
+                slug: bench.features("text", slug) for slug in texts
             }
 
     def changed(self, slug: str, change: Callable[[np.ndarray], np.ndarray]) -> "Judge":

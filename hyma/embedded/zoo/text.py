@@ -3,6 +3,7 @@
 import csv
 import tempfile
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -21,14 +22,22 @@ from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from hyma.common.files import atomic
 from hyma.embedded.zoo.params import HEADS, ZooTextParams
-from hyma.stitching.losses import info_nce
 
 BATCH = 256
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
+Loss = Callable[[torch.Tensor, torch.Tensor, float], tuple[torch.Tensor, torch.Tensor]]
+"""Two sides of a batch and the scale of their cosines → loss and accuracy."""
 
 
-def train(sentences: Path, out: Path, params: ZooTextParams, seed: int) -> float:
+def train(sentences: Path, out: Path, params: ZooTextParams, seed: int, loss: Loss) -> float:
     """Train on a tsv of (group, sentence), sentences of a group meaning the same; write the model to `out`.
+
+    Args:
+        sentences: the tsv.
+        out: the model's folder.
+        params: what is trained.
+        seed: of weights and batches.
+        loss: the contrastive loss: texts [B, D], their paraphrases of unit length [B, D], the scale of cosines.
 
     Returns:
         The last epoch's mean accuracy at finding a sentence's paraphrase in its batch.
@@ -40,7 +49,7 @@ def train(sentences: Path, out: Path, params: ZooTextParams, seed: int) -> float
         tokenizer = _tokenizer([sentence for group in groups for sentence in group])
         build = {"words": _words, "transformer": _transformer}[params.kind]
         model = build(tokenizer, params, Path(scratch))
-        accuracy = _fit(model, groups, params, np.random.default_rng(seed))
+        accuracy = _fit(model, groups, params, np.random.default_rng(seed), loss)
     with atomic(out) as folder:
         model.half().save(str(folder), create_model_card=False)
     return accuracy
@@ -95,7 +104,11 @@ def _transformer(tokenizer: Tokenizer, params: ZooTextParams, scratch: Path) -> 
 
 
 def _fit(
-    model: SentenceTransformer, groups: list[list[str]], params: ZooTextParams, rng: np.random.Generator
+    model: SentenceTransformer,
+    groups: list[list[str]],
+    params: ZooTextParams,
+    rng: np.random.Generator,
+    contrast: Loss,
 ) -> float:
     optimizer = torch.optim.AdamW(model.parameters(), lr=params.lr, weight_decay=0.01)
     accuracy = 0.0
@@ -107,7 +120,7 @@ def _fit(
         for start in range(0, len(order) - size + 1, size):
             sides = [rng.choice(groups[row], 2, replace=False) for row in order[start : start + size]]
             left_BD, right_BD = (_embed(model, [str(pair[side]) for pair in sides]) for side in (0, 1))
-            loss, step_accuracy = info_nce(left_BD, functional.normalize(right_BD, dim=-1), 20.0)
+            loss, step_accuracy = contrast(left_BD, functional.normalize(right_BD, dim=-1), 20.0)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

@@ -36,6 +36,12 @@ class Encoder(Protocol):
         """Return float32 features [B, dim] of transformed pictures [B, 3, H, W] or of B texts."""
 
 
+def source(params: EncoderParams) -> str:
+    """The name of the module that gives such encoders."""
+    modality = "image" if isinstance(params, ImageEncoderParams) else "text"
+    return f"hyma.encoders.sources.{SOURCES[modality, params.source].partition('.')[0]}"
+
+
 def load(
     params: EncoderParams, place: str, device: torch.device, precision: torch.dtype = torch.float32
 ) -> Encoder:

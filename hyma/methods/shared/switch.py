@@ -1,20 +1,10 @@
 """Section ``search``: which of the search methods run, and with what."""
 
-from pathlib import Path
-
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from hyma.common.names import Slug
-from hyma.common.params import Section
 from hyma.methods import known
-
-
-class RecordedParams(Section):
-    """A ranking that somebody gave and that was written down: a language model, a colleague."""
-
-    file: Path = Field(
-        description='json: {"model", "date", "question", "ranking": [pair, …]}, best pair first'
-    )
+from hyma.search.params import RecordedParams
 
 
 class SearchParams(BaseModel):
