@@ -2,9 +2,8 @@
 
 import csv
 import tarfile
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet as pq
 
@@ -130,8 +129,3 @@ def _shards(root: Path) -> int | None:
     with tarfile.open(shards[0]) as archive:
         keys = {member.name.partition(".")[0] for member in archive if member.isreg()}
     return round(len(keys) * sum(shard.stat().st_size for shard in shards) / shards[0].stat().st_size)
-
-
-def as_dict(rows: dict[str, Rows | None]) -> dict[str, Any]:
-    """As plain data."""
-    return {place: None if own is None else asdict(own) for place, own in rows.items()}

@@ -17,6 +17,11 @@ from hyma.stitching.training_set import TrainingFeatures
 LABEL = "HYMA, best pairs refined"
 
 
+def cost(params: RefineParams, before: Parts) -> Parts:
+    """The most that a search spends, in FLOPs, after one that cost `before`: which pairs are best, only that knows."""
+    return {"the search before": sum(before.values()), "refinement": params.flops}
+
+
 def search(
     features: TrainingFeatures,
     params: RefineParams,

@@ -12,11 +12,13 @@ from typing import ClassVar
 import torch
 
 from hyma.common.names import PairName
+from hyma.stitching import flops
 from hyma.stitching.connectors import Connector, initialise
 from hyma.stitching.normalised import Normalised
 from hyma.stitching.pair_losses import pair_losses
 from hyma.stitching.params import ConnectorParams, GridParams, TrainingParams
 from hyma.stitching.result import SearchResult, merge
+from hyma.stitching.shapes import Shapes
 from hyma.stitching.trainer import train
 from hyma.stitching.training_set import TrainingFeatures
 
@@ -45,6 +47,13 @@ def search(
         train_pair(features, params, connector, seed, pair)
         for pair in (features.pairs if pairs is None else pairs)
     )
+
+
+def cost(shapes: Shapes, params: TrainingParams, pairs: Sequence[PairName] | None = None) -> flops.Parts:
+    """FLOPs of training `pairs` (all, unless given) for ``params.epochs``; a search does not count itself."""
+    own = shapes.specs(shapes.pairs if pairs is None else pairs)
+    steps = flops.steps(shapes.train, params.batch, params.epochs)
+    return flops.grid(own, min(params.batch, shapes.train), steps)
 
 
 def train_pairs(
