@@ -18,6 +18,8 @@ from hyma.plan.experiment import Experiment
 from hyma.plan.rows import Rows, drawn
 from hyma.plan.sizes import connector_weights
 from hyma.plan.stages import KEEP, RUN, Stage
+from hyma.search import refine
+from hyma.stitching import grid
 from hyma.stitching.flops import Parts
 from hyma.stitching.shapes import Shapes
 
@@ -80,10 +82,8 @@ class Clock:
         own = self.experiment
         match name:
             case "world" if instance in own.world:
-                pictures = own.world[instance].label_images + sum(
-                    found.images for found in self.rows.values() if found
-                )
-                return pictures / constants.DRAWN
+                shown = sum(found.images for found in self.rows.values() if found)
+                return (own.world[instance].label_images + shown) / constants.DRAWN
             case "train_image_encoder" if instance in own.zoo.image:
                 images = sum(world.label_images for world in own.world.values())
                 return self._trained(instance, images * own.zoo.image[instance].epochs)
@@ -97,7 +97,7 @@ class Clock:
             case "train_hyma" | "refine":
                 return self._searched(name.removeprefix("train_"))
             case "train_grid":
-                return self._grid(instance)
+                return self._shard(instance)
             case "search":
                 return _total(map(self._searched, [instance] if instance else own.search.methods))
             case "evaluate":
@@ -106,9 +106,9 @@ class Clock:
 
     def _trained(self, slug: str, rows: int) -> float | None:
         encoder = self.encoders.get(slug)
-        if encoder is None or encoder.flops_per_row is None:
+        if encoder is None or encoder.facts is None:
             return None
-        return BACKWARD * rows * encoder.flops_per_row / constants.SEARCHED
+        return BACKWARD * rows * encoder.facts.flops_per_row / constants.SEARCHED
 
     def _opened(self, place: str) -> float | None:
         """Opening all pictures of a data set."""
@@ -124,27 +124,27 @@ class Clock:
         found, opened = self.rows[place], self._opened(place)
         if encoder is None or not encoder.encodes(place):
             return None if encoder is None else 0.0
-        if found is None or opened is None or encoder.flops_per_row is None:
+        if found is None or opened is None or encoder.facts is None:
             return None
-        computed = encoder.rows(found) * encoder.flops_per_row / constants.ENCODED
+        computed = encoder.rows(found) * encoder.facts.flops_per_row / constants.ENCODED
         return computed + (opened if encoder.modality == "image" else 0.0)
 
     def _searched(self, method: str) -> float | None:
         """A method, without the search that it starts from."""
         parts = self.flops.get(method)
-        rate = self.rates.get(method, self.rates.get(ORACLE, constants.SEARCHED))
-        own = parts and {part: value for part, value in parts.items() if part != "the search before"}
-        return None if own is None else sum(own.values()) / rate
-
-    def _grid(self, instance: str) -> float | None:
-        """A shard of grid search, by its share of all connectors: the pairs of an image encoder, or one pair."""
-        whole = self._searched(ORACLE)
-        if self.shapes is None or whole is None:
+        if parts is None:
             return None
-        own = self.shapes.specs(self.shapes.pairs)
-        cost = {pair: sum(out * into for out, into in spec.layers) for pair, spec in own.items()}
-        mine = [value for pair, value in cost.items() if instance in (pair[0], "-".join(pair))]
-        return whole * sum(mine) / sum(cost.values()) if mine else None
+        spent = sum(value for part, value in parts.items() if part != refine.BEFORE)
+        return spent / self.rates.get(method, self.rates.get(ORACLE, constants.SEARCHED))
+
+    def _shard(self, instance: str) -> float | None:
+        """Grid search on the pairs of an image encoder, or on one pair."""
+        pairs = [] if self.shapes is None else self.shapes.pairs
+        mine = [pair for pair in pairs if instance in (pair[0], "-".join(pair))]
+        if self.shapes is None or not mine:
+            return None
+        spent = sum(grid.cost(self.shapes, self.experiment.grid, mine).values())
+        return spent / self.rates.get(ORACLE, constants.SEARCHED)
 
     def _evaluated(self, benchmark: str) -> float | None:
         """Every connector of every method: its texts through it, then compared with images by both protocols."""

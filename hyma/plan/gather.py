@@ -55,7 +55,7 @@ def _flops(
     extraction = {}
     for slug, encoder in known.items():
         own = [count for place, count in counts.items() if encoder.encodes(place)]
-        per_row = encoder.flops_per_row
+        per_row = encoder.facts and encoder.facts.flops_per_row
         unknown = per_row is None or None in own
         total = None if unknown else sum(encoder.rows(count) * (per_row or 0.0) for count in own if count)
         extraction[slug] = {"per_row": per_row, "total": total, "reason": encoder.reason}

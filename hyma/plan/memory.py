@@ -71,9 +71,10 @@ def hypernetwork(params: HymaParams, shapes: Shapes) -> float:
 
 def extraction(encoder: Encoder, own: ExtractParams) -> float:
     """One encoder's weights, a batch on its way through it, and a chunk of features; unknown ones count as nothing."""
-    if encoder.dim is None or encoder.parameters is None:
+    facts = encoder.facts
+    if facts is None:
         return 0.0
     batch = own.batch if isinstance(own.batch, int) else AUTO_BATCH
-    pixels = 3 * (encoder.side or 0) ** 2
-    on_the_way = batch * (pixels + COPIES_OF_LARGEST * encoder.largest)
-    return float(FLOAT * (encoder.parameters + on_the_way + own.chunk * encoder.dim))
+    pixels = 3 * (facts.side or 0) ** 2
+    on_the_way = batch * (pixels + COPIES_OF_LARGEST * facts.largest)
+    return float(FLOAT * ((facts.parameters or 0) + on_the_way + own.chunk * facts.dim))

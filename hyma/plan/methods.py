@@ -31,7 +31,7 @@ def shapes(
     """The search on those encoders whose widths are known; None if a side has none, or the rows are unknown."""
     training = rows[f"training/{next(iter(experiment.training))}"]
     images, texts = (
-        {slug: own.dim for slug, own in encoders.items() if own.modality == side and own.dim is not None}
+        {slug: own.facts.dim for slug, own in encoders.items() if own.modality == side and own.facts}
         for side in ("image", "text")
     )
     if training is None or not images or not texts:

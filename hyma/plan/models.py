@@ -1,4 +1,4 @@
-"""An encoder's network on the meta device, without its weights, to be counted.
+"""An encoder's network on the meta device, without its weights: what it costs and gives.
 
 Nothing is downloaded: an architecture is known by name, or by the configuration in a local folder.
 """
@@ -9,14 +9,16 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors import safe_open
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import FlopCounterMode
 
 from hyma.embedded.zoo.params import HEADS, ZooImageParams, ZooParams, ZooTextParams
-from hyma.encoders.base.params import HUB, EncoderParams, ImageEncoderParams, TextEncoderParams
+from hyma.encoders.base.params import HUB, EncoderParams, ImageEncoderParams
 
 TOKENS = 14
 """Of a caption of a dozen words, with its start and end."""
@@ -39,20 +41,31 @@ class UnknownError(Exception):
 
 
 @dataclass(frozen=True)
-class Body:
-    """A network, and how to feed it."""
+class Facts:
+    """What an encoder's shapes tell."""
 
-    network: nn.Module
-    row: Tensor
-    """A batch of one."""
-    forward: Callable[[Tensor], Tensor]
-    """A batch → features [B, D]."""
-    side: int | None = None
+    dim: int
+    """Width of its features."""
+    parameters: int | None
+    """Of the network without its classifier; what is downloaded holds that too."""
+    flops_per_row: float
+    """Forward pass of one picture, or of a caption of a dozen words, by torch's counter."""
+    largest: int
+    """Values of the largest tensor on a row's way through it."""
+    side: int | None
     """Of the pictures that it takes, in pixels; None for texts."""
 
 
-def build(own: EncoderParams, slug: str, zoo: ZooParams) -> Body:
-    """Build the network of an encoder.
+class _Body(NamedTuple):
+    """A network, a batch of one, and how features [1, D] come of it."""
+
+    network: nn.Module
+    row: Tensor
+    forward: Callable[[Tensor], Tensor]
+
+
+def count(own: EncoderParams, slug: str, zoo: ZooParams) -> Facts:
+    """Build the network of an encoder and send a row through it.
 
     Args:
         own: the encoder's entry in params.yaml.
@@ -62,21 +75,41 @@ def build(own: EncoderParams, slug: str, zoo: ZooParams) -> Body:
     Raises:
         UnknownError: if its architecture is not known here.
     """
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         if own.source == "timm":
             body = _timm(own, zoo.image.get(slug))
         elif own.source == "open_clip":
             body = _open_clip(own, isinstance(own, ImageEncoderParams))
-        elif isinstance(own, TextEncoderParams) and own.source == "sentence-transformers":
-            body = _sentence(own, zoo.text.get(slug))
         else:
-            raise UnknownError("its features are read, not computed")
-    body.network.eval().requires_grad_(False)
-    return body
+            body = _sentence(own, zoo.text.get(slug))
+        body.network.eval()
+        with _Largest() as seen, FlopCounterMode(display=False) as counter:
+            feature_1D = body.forward(body.row)
+    parameters = sum(weight.numel() for weight in body.network.parameters())
+    side = body.row.shape[-1] if body.row.ndim == 4 else None
+    return Facts(feature_1D.shape[-1], parameters, float(counter.get_total_flops()), seen.values, side)
 
 
-def _timm(own: EncoderParams, drawn: ZooImageParams | None) -> Body:
+class _Largest(TorchDispatchMode):
+    """Notes the values of the largest tensor that any operation gives."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.values = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        found = func(*args, **(kwargs or {}))
+        if isinstance(found, torch.Tensor):
+            self.values = max(self.values, found.numel())
+        return found
+
+
+def _pictures(network: nn.Module, side: int) -> _Body:
+    return _Body(network, torch.empty(1, 3, side, side, device=META), network)
+
+
+def _timm(own: EncoderParams, drawn: ZooImageParams | None) -> _Body:
     import timm
     from timm.data import resolve_model_data_config
 
@@ -89,10 +122,10 @@ def _timm(own: EncoderParams, drawn: ZooImageParams | None) -> Body:
         network: Any = timm.create_model(name, pretrained=False, **(waiting.model_args if waiting else {}))
         network.reset_classifier(0)
     side = waiting.size if waiting else resolve_model_data_config(network)["input_size"][-1]
-    return Body(network, torch.empty(1, 3, side, side, device=META), network, side)
+    return _pictures(network, side)
 
 
-def _open_clip(own: EncoderParams, image: bool) -> Body:
+def _open_clip(own: EncoderParams, image: bool) -> _Body:
     if importlib.util.find_spec("open_clip") is None:
         raise UnknownError("open_clip is not installed")
     import open_clip
@@ -105,14 +138,13 @@ def _open_clip(own: EncoderParams, image: bool) -> Body:
         network = open_clip.create_model(name, pretrained=None, load_weights=False)
     if image:
         size = network.visual.image_size
-        side = size if isinstance(size, int) else size[0]
-        return Body(network.visual, torch.empty(1, 3, side, side, device=META), network.visual, side)
+        return _pictures(network.visual, size if isinstance(size, int) else size[0])
     del network.visual  # what is loaded holds both towers, what is computed is this one
     tokens = torch.zeros(1, network.context_length, dtype=torch.long, device=META)
-    return Body(network, tokens, network.encode_text)
+    return _Body(network, tokens, network.encode_text)
 
 
-def _sentence(own: EncoderParams, drawn: ZooTextParams | None) -> Body:
+def _sentence(own: EncoderParams, drawn: ZooTextParams | None) -> _Body:
     from transformers import AutoModel
 
     folder = text_folder(own)
@@ -124,7 +156,7 @@ def _sentence(own: EncoderParams, drawn: ZooTextParams | None) -> Body:
     with META:
         network = AutoModel.from_config(_config(own, folder, drawn))
     words = torch.zeros(1, TOKENS, dtype=torch.long, device=META)
-    return Body(network, words, lambda ids: network(input_ids=ids).last_hidden_state.mean(1))
+    return _Body(network, words, lambda ids: network(input_ids=ids).last_hidden_state.mean(1))
 
 
 def text_folder(own: EncoderParams) -> Path | None:
@@ -170,6 +202,6 @@ def _config(own: EncoderParams, folder: Path | None, drawn: ZooTextParams | None
     )
 
 
-def _static(width: int) -> Body:
+def _static(width: int) -> _Body:
     """Word vectors: looked up, not computed; none of them counts as a weight here."""
-    return Body(nn.Identity(), torch.empty(1, TOKENS, width, device=META), lambda words: words.mean(1))
+    return _Body(nn.Identity(), torch.empty(1, TOKENS, width, device=META), lambda words: words.mean(1))

@@ -74,7 +74,7 @@ def _sizes(plan: Plan) -> list[str]:
         )
         for slug, found in extraction.items()
     ]
-    reasons = [f"{slug}: {found['reason']}" for slug, found in extraction.items() if found["reason"]]
+    reasons = [f"{slug}: {found['reason']}" for slug, found in extraction.items() if found["per_row"] is None]
     fetched = sum(entry["download"] for entry in own["data"])
     made = f"Connectors: {size(own['connectors'])}. All that is made: {size(own['made'])}"
     return [

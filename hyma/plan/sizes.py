@@ -49,9 +49,9 @@ def _data_set(experiment: Experiment, place: str, rows: Rows | None) -> dict[str
 def features(encoder: Encoder, rows: dict[str, Rows | None]) -> float | None:
     """Bytes of an encoder's features of all data sets; None if its width or a data set's rows are unknown."""
     counts = [None if own is None else encoder.rows(own) for own in rows.values()]
-    if encoder.dim is None or None in counts:
+    if encoder.facts is None or None in counts:
         return None
-    return float(sum(count or 0 for count in counts) * (FLOAT * encoder.dim + ID))
+    return float(sum(count or 0 for count in counts) * (FLOAT * encoder.facts.dim + ID))
 
 
 def connector_weights(experiment: Experiment, shapes: Shapes) -> tuple[int, int]:

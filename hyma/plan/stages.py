@@ -8,7 +8,6 @@ cache, where an earlier run with the same inputs is kept; here such a stage coun
 
 import logging
 import os
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ RUN, RESTORE, KEEP = "run", "restore", "keep"
 """It will run; only its outputs are fetched from DVC's cache; it stays as it is."""
 PIPELINE = "dvc.yaml"
 CONSTANT = "check"
-"""The stage that says the same whatever runs it: nothing follows from that."""
+"""The stage that reads all of params.yaml and so runs for any change; what follows from one, other stages tell."""
 REPEATS = {"world", "prepare_training", "prepare"}
 """Stages that make the same again from the same inputs: what they make is missing, but not changed. All others
 measure seconds or round differently elsewhere."""
@@ -141,10 +140,8 @@ def _outputs(outputs: list[Any]) -> str:
 
 def summary(stages: list[Stage]) -> dict[str, Any]:
     """The stages counted by state, and by name and state, in the pipeline's order."""
-    groups: dict[str, Counter[str]] = {}
+    by_name: dict[str, dict[str, int]] = {}
     for stage in stages:
-        groups.setdefault(stage.name, Counter())[stage.state] += 1
-    states = (RUN, RESTORE, KEEP)
-    counted = {name: {state: count[state] for state in states} for name, count in groups.items()}
-    total = Counter(stage.state for stage in stages)
-    return {"total": len(stages), **{state: total[state] for state in states}, "by_name": counted}
+        by_name.setdefault(stage.name, {RUN: 0, RESTORE: 0, KEEP: 0})[stage.state] += 1
+    total = {state: sum(count[state] for count in by_name.values()) for state in (RUN, RESTORE, KEEP)}
+    return {"total": len(stages), **total, "by_name": by_name}

@@ -22,20 +22,18 @@ Item = dict[str, Any]
 
 def downloads(encoder: Encoder, rows: dict[str, Rows | None]) -> Iterator[Item]:
     """What an encoder still has to download, and the lines that do so; nothing is asked of the hub to find that out."""
-    own, where = encoder.own, f"{encoder.modality}_encoders.{encoder.slug}"
+    own, facts, where = encoder.own, encoder.facts, f"{encoder.modality}_encoders.{encoder.slug}"
     pinned = f" --revision {own.revision}" if own.revision else ""
     repository = hub_repository(own)
     if repository is not None and not any(_cached(repository, file, own.revision) for file in FILES):
-        size = None if encoder.parameters is None else float(FLOAT * encoder.parameters)
+        size = float(FLOAT * facts.parameters) if facts and facts.parameters else None
         line = f"hf download {repository}{pinned}"
         yield {"where": where, "what": f"weights of {repository}", "get": line, "bytes": size}
     if own.source == "precomputed" and own.weights == HUB:
         yield from _features(where, *_parted(own.name), pinned, None)
     if own.training_features is not None and not Path(own.training_features).is_file():
         training = next((found for place, found in rows.items() if place.startswith("training/")), None)
-        size = (
-            None if training is None else float(FLOAT * encoder.rows(training) * (encoder.dim or 0)) or None
-        )
+        size = float(FLOAT * encoder.rows(training) * facts.dim) if training and facts else None
         named = published(own.training_features, encoder.modality)
         yield from _features(f"{where}.training_features", *named, "", size)
 
