@@ -1,15 +1,14 @@
 """The presets: whole experiments that are valid, hold the paper's facts, and make the pipeline that they should."""
 
 import re
-import shutil
 import socket
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 import timm
 import torch
+import yaml
 
 from hyma.common import params
 from hyma.encoders.base.params import HUB
@@ -20,6 +19,7 @@ from hyma.plan.page import page
 from hyma.stitching import flops, grid
 from hyma.stitching.shapes import Shapes
 from tests.imports import ROOT
+from tests.project import pipeline_alone
 
 PRESETS = sorted((ROOT / "presets").glob("*.yaml"))
 PAPER = {"paper-3": 3, "paper-27": 27}
@@ -145,13 +145,7 @@ def test_own_data() -> None:
 def test_planned_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """The plan of the real pipeline where neither data nor network is there: it says so, and what would run."""
     found = preset(name)
-    for file, place in (("dvc.yaml", "dvc.yaml"), (f"presets/{name}.yaml", "params.yaml"), (HUB, HUB)):
-        (tmp_path / place).parent.mkdir(exist_ok=True)
-        shutil.copy(ROOT / file, tmp_path / place)
-    shutil.copytree(ROOT / ".dvc", tmp_path / ".dvc", ignore=shutil.ignore_patterns("tmp", "cache", "plots"))
-    if (ROOT / "embedded").is_dir():
-        shutil.copytree(ROOT / "embedded", tmp_path / "embedded")
-    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    pipeline_alone(tmp_path, yaml.safe_load((ROOT / f"presets/{name}.yaml").read_text()))
 
     def refuse(*_: Any) -> None:
         raise AssertionError("the plan asks the network")
@@ -165,7 +159,14 @@ def test_planned_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: 
     data = {f"training.{slug}" for slug in found.training} | {
         f"benchmarks.{slug}" for slug in found.benchmarks
     }
-    assert {item["where"] for item in plan["missing"]["missing"]} == data
+    missing = {item["where"]: item for item in plan["missing"]["missing"]}
+    assert missing.keys() == data
+    if name in PAPER:
+        assert (
+            "https://huggingface.co/datasets/liuhaotian/LLaVA-Pretrain" in missing["training.cc3m558k"]["get"]
+        )
+        lines = {item["get"]: item["bytes"] for item in plan["missing"]["downloads"]}
+        assert lines["hf download timm/deit_small_patch16_224.fb_in1k"] == pytest.approx(87e6, rel=0.01)
     encoders = [*found.image_encoders.values(), *found.text_encoders.values()]
     fetched = [encoder for encoder in encoders if not encoder.name.startswith("package:")]
     assert len(plan["missing"]["downloads"]) == len(fetched)
