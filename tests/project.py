@@ -92,6 +92,19 @@ def create(folder: Path) -> "Project":
     return project
 
 
+def pipeline_alone(folder: Path, params: dict[str, Any]) -> None:
+    """Make `folder` a repository with the pipeline and an experiment, but without code and data."""
+    for name in ("dvc.yaml", "embedded", ".dvc/config", "zoo", "answers"):
+        source, target = ROOT / name, folder / name
+        if source.is_dir():
+            shutil.copytree(source, target)
+        elif source.is_file():
+            target.parent.mkdir(exist_ok=True)
+            shutil.copy(source, target)
+    (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
+
+
 class Project:
     """A folder with an experiment."""
 

@@ -190,17 +190,17 @@ def test_in_use_by_enumeration(images: int, texts: int, data: st.DataObject) -> 
     bm = data.draw(st.integers(1, len(pairs)))
     draws = list(combinations(pairs, bm))
     for side, count in ((0, images), (1, texts)):
-        found = flops._in_use(len(pairs), bm, count)
+        found = network_flops._in_use(len(pairs), bm, count)
         shares = [len({pair[side] for pair in draw}) / count for draw in draws]
         assert found == pytest.approx(sum(shares) / len(shares))
-    assert flops._in_use(len(pairs), len(pairs), images) == 1
+    assert network_flops._in_use(len(pairs), len(pairs), images) == 1
 
 
 def test_in_use_is_what_the_draws_of_training_give() -> None:
     batches = pair_batches(6, 2, torch.Generator().manual_seed(0))
     used = [len({number // 2 for number in next(batches).tolist()}) / 3 for _ in range(3000)]
     # Of the 15 draws of two pairs 3 hold one image encoder twice: (3·1/3 + 12·2/3) / 15 = 0.6.
-    assert flops._in_use(6, 2, 3) == pytest.approx(0.6)
+    assert network_flops._in_use(6, 2, 3) == pytest.approx(0.6)
     assert sum(used) / 3000 == pytest.approx(0.6, abs=0.01)
 
 

@@ -21,6 +21,17 @@ stages:
     do: {cmd: "cat prepared > model-${key} && echo ${item} >> model-${key}", deps: [prepared], params: ["rates.${key}"],
       outs: ["model-${key}"]}
   rank: {cmd: cat model-a model-b > rank, deps: [model-a, model-b], outs: [rank: {cache: false}]}
+  prepare_training:
+    foreach: [one, two]
+    do: {cmd: "mkdir -p parts && echo ${item} > parts/${item}", outs: ["parts/${item}"]}
+  whole: {cmd: cat parts/* below/zoo > whole, deps: [parts, below/zoo], outs: [whole]}
+"""
+BELOW = """
+stages:
+  zoo:
+    foreach: ${zoo}
+    do: {cmd: "echo ${item} > zoo", params: ["zoo.${key}"], outs: [zoo]}
+  unneeded: {cmd: echo 1 > unneeded, outs: [unneeded]}
 """
 
 
@@ -33,6 +44,9 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Project:
     (project.folder / "dvc.yaml").write_text(PIPELINE)
     (project.folder / "params.yaml").write_text("rates: {a: 1, b: 2}\nother: 1\n")
     (project.folder / "source").write_text("1\n")
+    (project.folder / "below").mkdir()
+    (project.folder / "below/dvc.yaml").write_text(BELOW)
+    (project.folder / "below/params.yaml").write_text("zoo: {a: 1}\n")
     project.run("git", "init", "-q")
     project.run("dvc", "repro")
     return project
@@ -47,7 +61,7 @@ def again(ran: Project, tmp_path: Path) -> Path:
 
 
 def runs(folder: Path) -> set[str]:
-    return {stage for stage, state in stages.look(folder).states.items() if state == stages.RUN}
+    return {stage.address for stage in stages.look(folder) if stage.state == stages.RUN}
 
 
 def test_nothing_runs_twice(again: Path) -> None:
@@ -77,7 +91,7 @@ def test_a_new_member_of_a_group_runs_alone(again: Path) -> None:
 def test_what_is_in_the_cache_is_fetched(again: Path) -> None:
     shutil.rmtree(again / "raw")
     (again / "model-a").unlink()
-    found = stages.look(again).states
+    found = {stage.address: stage.state for stage in stages.look(again)}
     assert (found["world"], found["train@a"], found["prepare"]) == (
         stages.RESTORE,
         stages.RESTORE,
@@ -91,6 +105,25 @@ def test_what_is_nowhere_is_made_again_and_changes_nothing(again: Path) -> None:
     shutil.rmtree(again / "raw")
     shutil.rmtree(again / ".dvc/cache")
     assert runs(again) == {"world"}
+
+
+def test_a_folder_that_lost_one_of_its_files_is_completed(again: Path) -> None:
+    """What one stage puts into a folder comes back as it was: who reads the whole folder is not concerned."""
+    shutil.rmtree(again / ".dvc/cache")
+    (again / "parts/two").unlink()
+    assert runs(again) == {"prepare_training@two"}
+    (again / "parts/two").write_text("3\n")
+    assert "whole" in runs(again)
+
+
+def test_stages_of_other_folders_count_where_they_are_needed(again: Path) -> None:
+    found = {stage.address: stage for stage in stages.look(again)}
+    assert "below/dvc.yaml:zoo@a" in found
+    assert not any("unneeded" in address for address in found)
+    assert (found["below/dvc.yaml:zoo@a"].name, found["below/dvc.yaml:zoo@a"].instance) == ("zoo", "a")
+    assert found["below/dvc.yaml:zoo@a"].lock_lines < found["check"].lock_lines
+    (again / "below/params.yaml").write_text("zoo: {a: 2}\n")
+    assert runs(again) == {"below/dvc.yaml:zoo@a", "whole"}
 
 
 def test_a_missing_source_does_not_stop_the_plan(again: Path) -> None:
@@ -116,8 +149,8 @@ def test_nothing_is_written(again: Path) -> None:
 
 def test_counted_by_name(again: Path) -> None:
     (again / "params.yaml").write_text("rates: {a: 1, b: 3}\nother: 1\n")
-    found = stages.summary(stages.look(again).states)
-    assert (found["total"], found["run"], found["keep"]) == (6, 3, 3)
+    found = stages.summary(stages.look(again))
+    assert (found["total"], found["run"], found["keep"]) == (10, 3, 7)
     assert found["by_name"]["train"] == {"run": 1, "restore": 0, "keep": 1}
 
 

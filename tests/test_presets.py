@@ -1,25 +1,25 @@
 """The presets: whole experiments that are valid, hold the paper's facts, and make the pipeline that they should."""
 
 import re
-import shutil
-import subprocess
-import sys
-from collections import Counter
+import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
 import timm
 import torch
+import yaml
 
 from hyma.common import params
 from hyma.encoders.base.params import HUB
 from hyma.methods import load
 from hyma.plan.experiment import Experiment
-from hyma.stitching import flops
-from hyma.stitching.connectors import ConnectorSpec
+from hyma.plan.gather import gather
+from hyma.plan.page import page
+from hyma.stitching import flops, grid
+from hyma.stitching.shapes import Shapes
 from tests.imports import ROOT
-from tests.project import ENVIRONMENT
+from tests.project import pipeline_alone
 
 PRESETS = sorted((ROOT / "presets").glob("*.yaml"))
 PAPER = {"paper-3": 3, "paper-27": 27}
@@ -103,22 +103,22 @@ def test_constrained_search_sees_what_hyma_shows_each_pair(name: str) -> None:
     assert section["batch"] == found.hyma.batch
 
 
+def said(name: str) -> float:
+    """FLOPs of grid search, as a comment of the preset has it."""
+    found = re.search(r"grid search takes (\S+)", (ROOT / f"presets/{name}.yaml").read_text())
+    assert found is not None
+    return float(found[1])
+
+
 @pytest.mark.parametrize("name", PAPER)
 def test_budgets_are_what_the_comments_say(name: str) -> None:
     found = preset(name)
-    specs = {
-        (image.name, text.name): ConnectorSpec("mlp1", TEXTS[text.name.partition("/")[2]], IMAGES[image.name])
-        for image in found.image_encoders.values()
-        for text in found.text_encoders.values()
-    }
-    # FLOPs grow with the batch and its square: two small batches tell those of a large one.
-    one, two = (sum(flops.grid(specs, 512 * times, 1).values()) for times in (1, 2))
-    times = found.grid.batch // 512
-    step = times * one + times * (times - 1) / 2 * (two - 2 * one)
-    whole = step * flops.steps(CAPTIONS, found.grid.batch, found.grid.epochs)
-    said = re.search(r"grid search takes (\S+)", (ROOT / f"presets/{name}.yaml").read_text())
-    assert said is not None
-    assert whole == pytest.approx(float(said[1]), rel=0.05)
+    images = {slug: IMAGES[own.name] for slug, own in found.image_encoders.items()}
+    texts = {slug: TEXTS[own.name.partition("/")[2]] for slug, own in found.text_encoders.items()}
+    shapes = Shapes.expected(images, texts, (558_128, 558_128), found.connector, found.seed)
+    assert shapes.train == CAPTIONS
+    whole = sum(grid.cost(shapes, found.grid).values())
+    assert whole == pytest.approx(said(name), rel=0.05)
     section: dict[str, Any] = (found.search.model_extra or {})["autopair"]
     assert section["flops"] == pytest.approx(whole / 8, rel=0.05)
     assert found.refine.flops == pytest.approx(whole / 18, rel=0.15)
@@ -141,42 +141,45 @@ def test_own_data() -> None:
     assert {entry.path.rpartition("/")[0] for entry in found.benchmarks.values()} == {"data/own"}
 
 
-STAND_INS = """
-from pathlib import Path
-from dvc.repo import Repo
-for out in Repo(".").index.outs:
-    path = Path(out.fs_path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch() if path.suffix else path.mkdir(exist_ok=True)
-"""
-
-
 @pytest.mark.parametrize("name", [file.stem for file in PRESETS])
-def test_pipeline(tmp_path: Path, name: str) -> None:
-    """A dry run of the real pipeline, with empty folders in the place of data and results."""
+def test_planned_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """The plan of the real pipeline where neither data nor network is there: it says so, and what would run."""
     found = preset(name)
-    for part in ("hyma", "stages"):
-        shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
-    for file, place in (("dvc.yaml", "dvc.yaml"), (f"presets/{name}.yaml", "params.yaml"), (HUB, HUB)):
-        (tmp_path / place).parent.mkdir(exist_ok=True)
-        shutil.copy(ROOT / file, tmp_path / place)
-    for data in (*found.training.values(), *found.benchmarks.values()):
-        (tmp_path / data.path).mkdir(parents=True)
+    pipeline_alone(tmp_path, yaml.safe_load((ROOT / f"presets/{name}.yaml").read_text()))
 
-    def run(*command: str) -> str:
-        done = subprocess.run(command, cwd=tmp_path, env=ENVIRONMENT, text=True, capture_output=True)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+    def refuse(*_: Any) -> None:
+        raise AssertionError("the plan asks the network")
 
-    run("dvc", "init", "-q", "--no-scm")
-    run(sys.executable, "-c", STAND_INS)
-    ran = re.findall(r"Running stage '([^']+)'", run("dvc", "repro", "--dry"))
-    images, texts = len(found.image_encoders), len(found.text_encoders)
-    assert Counter(stage.partition("@")[0] for stage in ran) == {
-        "check": 1, "prepare_training": 1, "prepare": len(found.benchmarks),
-        "extract_image": images, "extract_image_benchmarks": images,
-        "extract_text": texts, "extract_text_benchmarks": texts,
-        "train_hyma": 1, "refine": 1, "train_grid": images * texts,
-        "search": len(found.search.methods), "probe": 1, "profile": 1,
-        "evaluate": len(found.benchmarks), "rank": 1, "report": 1, "page": 1, "export": 1,
-    }  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr("hyma.plan.weights._cached", lambda *_: False)
+    plan = gather(Path())
+    stages, images, texts = plan["stages"], len(found.image_encoders), len(found.text_encoders)
+    assert (plan["ready"], stages["problem"], stages["run"]) == ("no", None, stages["total"])
+    data = {f"training.{slug}" for slug in found.training} | {
+        f"benchmarks.{slug}" for slug in found.benchmarks
+    }
+    missing = {item["where"]: item for item in plan["missing"]["missing"]}
+    assert missing.keys() == data
+    if name in PAPER:
+        assert (
+            "https://huggingface.co/datasets/liuhaotian/LLaVA-Pretrain" in missing["training.cc3m558k"]["get"]
+        )
+        lines = {item["get"]: item["bytes"] for item in plan["missing"]["downloads"]}
+        assert lines["hf download timm/deit_small_patch16_224.fb_in1k"] == pytest.approx(87e6, rel=0.01)
+    encoders = [*found.image_encoders.values(), *found.text_encoders.values()]
+    fetched = [encoder for encoder in encoders if not encoder.name.startswith("package:")]
+    assert len(plan["missing"]["downloads"]) == len(fetched)
+    ran = {stage: count["run"] for stage, count in stages["by_name"].items()}
+    expected = {
+        "prepare": len(found.benchmarks),
+        "extract_image": images,
+        "extract_text": texts,
+        "train_hyma": 1,
+    }
+    assert expected.items() <= ran.items()
+    assert not ran.keys() & {"world", "train_image_encoder", "train_text_encoder"}
+    if name in PAPER:  # of one's own data nothing is known before they are there
+        assert plan["time"]["not_estimated"] == []
+        assert plan["flops"]["methods"]["grid"]["total"] == pytest.approx(said(name), rel=0.05)
+    page(plan)

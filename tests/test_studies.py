@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from hyma.common.params import Section, validate
-from hyma.methods.shared.run import grid_flops
 from hyma.ranking.agreement import agreement
 from hyma.report.studies import pages, pictures
 from hyma.search import hyma_search
@@ -18,6 +17,7 @@ from hyma.stitching import flops, grid
 from hyma.stitching.connectors import ConnectorSpec, Stitch
 from hyma.stitching.params import ConnectorParams, GridParams
 from hyma.stitching.result import SearchResult
+from hyma.stitching.shapes import Shapes
 from hyma.studies import bm, budget, unseen
 from hyma.studies.judge import as_scores, compare, mean_scores
 from hyma.studies.params import StudiesParams
@@ -137,7 +137,7 @@ def test_seeds_put_together_by_hand() -> None:
 
 
 def test_one_seed_and_its_bootstrap(judge: Any, trained: SearchResult) -> None:
-    counted = replace(trained, flops=grid_flops(toy(), GRID, CONNECTOR))
+    counted = replace(trained, flops=grid.cost(Shapes.of(toy(), CONNECTOR, 0), GRID))
     specs = {pair: toy().spec(pair, CONNECTOR) for pair in toy().pairs}
     assert sum(counted.flops.values()) == sum(flops.grid(specs, 60, 8 * 6).values())
     alike = SearchResult("lot", dict.fromkeys(PAIRS, 0.0), 0.0, {"nothing": 0.0})

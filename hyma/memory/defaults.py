@@ -7,9 +7,9 @@ of them or a million: batches and epochs follow from that.
 import math
 from typing import Any
 
-from hyma.methods.shared.run import grid_flops
-from hyma.stitching import flops
+from hyma.stitching import flops, grid
 from hyma.stitching.params import ConnectorParams, GridParams
+from hyma.stitching.shapes import Shapes
 from hyma.stitching.training_set import TrainingFeatures
 
 Settings = dict[str, Any]
@@ -54,9 +54,9 @@ def settings(name: str, features: TrainingFeatures, connector: ConnectorParams) 
     if name == "cgs":
         found["samples"] = _shown_by_hyma(features, connector)
     if name in ("autopair", "refine"):
-        grid = GridParams(**settings("grid", features, connector))
+        oracle = GridParams(**settings("grid", features, connector))
         share = {"autopair": 1 / 8, "refine": 1 / 20}[name]
-        found["flops"] = share * sum(grid_flops(features, grid, connector).values())
+        found["flops"] = share * sum(grid.cost(Shapes.of(features, connector, 0), oracle).values())
     return found
 
 

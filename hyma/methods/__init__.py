@@ -4,7 +4,8 @@ Such a module has
 
 - ``LABEL``: the method's name for people;
 - ``Params``: the model of its section ``search.<name>``;
-- ``search(features, params, connector, seed) -> SearchResult``.
+- ``search(features, params, connector, seed) -> SearchResult``;
+- ``cost(shapes, params) -> Parts``, if `hyma plan` is to say what it takes: FLOPs by part, from sizes alone.
 
 It imports no other method. Nothing else has to know of it.
 """

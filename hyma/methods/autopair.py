@@ -18,6 +18,7 @@ from hyma.stitching.grid import StepParams, left_out, train_pair
 from hyma.stitching.normalised import Normalised
 from hyma.stitching.params import ConnectorParams
 from hyma.stitching.result import SearchResult, merge
+from hyma.stitching.shapes import Shapes
 from hyma.stitching.training_set import TrainingFeatures
 
 LABEL = "AutoPair (successive halving)"
@@ -32,6 +33,12 @@ class Params(StepParams):
         gt=0, allow_inf_nan=False, description="budget of the whole search, all rungs together"
     )
     keep: float = Field(0.5, gt=0, lt=1, description="share of the pairs that a rung keeps, rounded down")
+
+
+def cost(shapes: Shapes, params: Params) -> flops.Parts:
+    """The most that a search spends, in FLOPs: which pairs survive, and what is left over, only the search knows."""
+    del shapes
+    return {"the budget": params.flops}
 
 
 def search(features: TrainingFeatures, params: Params, connector: ConnectorParams, seed: int) -> SearchResult:

@@ -4,17 +4,13 @@ from collections.abc import Iterator
 
 from torch import Tensor
 
-from hyma.methods.shared.closed_stitching import (
-    Candidate,
-    Side,
-    Stitching,
-    WhiteningParams,
-    affine,
-    canonical,
-    cuts,
-)
+from hyma.methods.shared.closed_flops import canonical_flops, sample_counts, two_sided_flops, whitening_flops
+from hyma.methods.shared.closed_params import WhiteningParams
+from hyma.methods.shared.closed_stitching import Candidate, Side, Stitching, affine, at_most, canonical, cuts
+from hyma.stitching.flops import Parts
 from hyma.stitching.params import ConnectorParams
 from hyma.stitching.result import SearchResult
+from hyma.stitching.shapes import Shapes
 from hyma.stitching.training_set import TrainingFeatures
 
 LABEL = "CCA"
@@ -22,6 +18,18 @@ LABEL = "CCA"
 
 class Params(WhiteningParams):
     """Section ``search.cca``."""
+
+
+def cost(shapes: Shapes, params: Params) -> Parts:
+    """The most FLOPs of a search: how many directions carry anything, and what fails, only the search knows."""
+    (count, validation), solves, validated = sample_counts(shapes, params), 0.0, 0.0
+    for d, e in shapes.widths_of(shapes.seen):
+        r, s = min(d, params.components), min(e, params.components)
+        tried, cuts = len(params.shrinkage), at_most(min(r, s), params.directions)
+        solves += canonical_flops(count, r, s, tried) + tried * 2.0 * (d * r + e * s) * min(r, s)
+        validated += tried * two_sided_flops(validation, cuts, d, e)
+    whitened = whitening_flops(shapes, params)
+    return {"principal components": whitened, "solves": solves, "validation": validated}
 
 
 def search(features: TrainingFeatures, params: Params, connector: ConnectorParams, seed: int) -> SearchResult:

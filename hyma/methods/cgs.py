@@ -9,6 +9,7 @@ from hyma.stitching import flops
 from hyma.stitching.grid import StepParams, train_pairs
 from hyma.stitching.params import ConnectorParams
 from hyma.stitching.result import SearchResult
+from hyma.stitching.shapes import Shapes
 from hyma.stitching.training_set import TrainingFeatures
 
 LABEL = "constrained grid search (C-GS)"
@@ -19,6 +20,12 @@ class Params(StepParams):
 
     batch: int = Field(128, ge=2, description="samples a step")
     samples: int = Field(ge=1, description="captions that each pair may see in training, repeats counted")
+
+
+def cost(shapes: Shapes, params: Params) -> flops.Parts:
+    """FLOPs of a search, exactly."""
+    batch = min(params.batch, shapes.train)
+    return flops.grid(shapes.specs(shapes.seen), batch, params.samples // batch)
 
 
 def search(features: TrainingFeatures, params: Params, connector: ConnectorParams, seed: int) -> SearchResult:
@@ -37,6 +44,6 @@ def search(features: TrainingFeatures, params: Params, connector: ConnectorParam
     found = train_pairs(features, params, connector, seed, LABEL, steps)
     return replace(
         found,
-        flops=flops.grid({pair: features.spec(pair, connector) for pair in features.seen}, batch, steps),
+        flops=cost(Shapes.of(features, connector, seed), params),
         notes={"batch": str(batch), "steps a pair": str(steps), "captions a pair": str(steps * batch)},
     )

@@ -2,12 +2,12 @@
 
 import time
 
-from torch import Tensor
-
 from hyma.methods.shared import similarity
-from hyma.methods.shared.training_free import Sample, SampleParams, score_pairs
+from hyma.methods.shared.training_free import Sample, SampleParams, score_pairs, square_flops
+from hyma.stitching.flops import Parts
 from hyma.stitching.params import ConnectorParams
 from hyma.stitching.result import SearchResult
+from hyma.stitching.shapes import Shapes
 from hyma.stitching.training_set import TrainingFeatures
 
 LABEL = "CKA"
@@ -17,20 +17,21 @@ class Params(SampleParams):
     """Section ``search.cka``."""
 
 
+def cost(shapes: Shapes, params: Params, compared: int | None = None) -> Parts:
+    """FLOPs of a search, exactly, if `compared` pairs have a score (all, unless given)."""
+    count = len(shapes.pairs) if compared is None else compared
+    return {
+        "Gram matrices": square_flops(shapes, params.samples),
+        "alignment": 2.0 * shapes.drawn(params.samples) ** 2 * count,
+    }
+
+
 def search(features: TrainingFeatures, params: Params, connector: ConnectorParams, seed: int) -> SearchResult:
     """Score pairs by their CKA: a Gram matrix an encoder, an inner product of two a pair."""
     start = time.perf_counter()
     sample = Sample(features, params.samples, connector, seed)
-    flops = {"Gram matrices": 0.0, "alignment": 0.0}
-
-    def gram(feature_ND: Tensor) -> Tensor:
-        flops["Gram matrices"] += 2.0 * len(feature_ND) * feature_ND.numel()
-        return similarity.centred_gram(feature_ND)
-
-    def compare(image_NN: Tensor, text_NN: Tensor) -> float:
-        flops["alignment"] += 2.0 * image_NN.numel()
-        return similarity.alignment(image_NN, text_NN)
-
-    scores, failed = score_pairs(sample, gram, gram, compare)
+    gram = similarity.centred_gram
+    scores, failed = score_pairs(sample, gram, gram, similarity.alignment)
     notes = {"samples": str(sample.count)}
-    return SearchResult(LABEL, scores, time.perf_counter() - start, flops, failed=failed, notes=notes)
+    seconds, shapes = time.perf_counter() - start, Shapes.of(features, connector, seed)
+    return SearchResult(LABEL, scores, seconds, cost(shapes, params, len(scores)), failed=failed, notes=notes)

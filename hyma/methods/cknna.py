@@ -5,9 +5,11 @@ import time
 from torch import Tensor
 
 from hyma.methods.shared import similarity
-from hyma.methods.shared.training_free import NeighbourParams, Sample, score_pairs
+from hyma.methods.shared.training_free import NeighbourParams, Sample, score_pairs, square_flops
+from hyma.stitching.flops import Parts
 from hyma.stitching.params import ConnectorParams
 from hyma.stitching.result import SearchResult
+from hyma.stitching.shapes import Shapes
 from hyma.stitching.training_set import TrainingFeatures
 
 LABEL = "CKNNA"
@@ -15,6 +17,13 @@ LABEL = "CKNNA"
 
 class Params(NeighbourParams):
     """Section ``search.cknna``."""
+
+
+def cost(shapes: Shapes, params: Params, compared: int | None = None) -> Parts:
+    """FLOPs of a search, exactly, if `compared` pairs have a score (all, unless given)."""
+    count, square = len(shapes.pairs) if compared is None else compared, square_flops(shapes, params.samples)
+    alignment = 2.0 * shapes.drawn(params.samples) ** 2 * count
+    return {"cosines": square, "Gram matrices": square, "alignment": alignment}
 
 
 def search(features: TrainingFeatures, params: Params, connector: ConnectorParams, seed: int) -> SearchResult:
@@ -26,18 +35,11 @@ def search(features: TrainingFeatures, params: Params, connector: ConnectorParam
     start = time.perf_counter()
     sample = Sample(features, params.samples, connector, seed)
     sample.check_neighbours("cknna", params.k)
-    flops = {"cosines": 0.0, "Gram matrices": 0.0, "alignment": 0.0}
 
     def gram(feature_ND: Tensor) -> Tensor:
-        product = 2.0 * len(feature_ND) * feature_ND.numel()
-        flops["cosines"] += product
-        flops["Gram matrices"] += product
         return similarity.local_gram(feature_ND, params.k)
 
-    def compare(image_NN: Tensor, text_NN: Tensor) -> float:
-        flops["alignment"] += 2.0 * image_NN.numel()
-        return similarity.alignment(image_NN, text_NN)
-
-    scores, failed = score_pairs(sample, gram, gram, compare)
+    scores, failed = score_pairs(sample, gram, gram, similarity.alignment)
     notes = {"samples": str(sample.count), "k": str(params.k)}
-    return SearchResult(LABEL, scores, time.perf_counter() - start, flops, failed=failed, notes=notes)
+    seconds, shapes = time.perf_counter() - start, Shapes.of(features, connector, seed)
+    return SearchResult(LABEL, scores, seconds, cost(shapes, params, len(scores)), failed=failed, notes=notes)

@@ -8,10 +8,12 @@ from dataclasses import replace
 import numpy as np
 
 from hyma.common.names import PairName
-from hyma.stitching import flops
+from hyma.stitching import grid
+from hyma.stitching.flops import Parts
 from hyma.stitching.grid import left_out, train_pair
 from hyma.stitching.params import ConnectorParams, GridParams
 from hyma.stitching.result import SearchResult, merge
+from hyma.stitching.shapes import Shapes
 from hyma.stitching.training_set import TrainingFeatures
 
 LABEL = "one row and column of the grid"
@@ -19,6 +21,18 @@ LABEL = "one row and column of the grid"
 
 class Params(GridParams):
     """Section ``search.cross``: as grid search's."""
+
+
+def cost(shapes: Shapes, params: Params) -> Parts:
+    """FLOPs of a search, exactly: the lot falls the same way."""
+    image, text = _lot(shapes)
+    return grid.cost(shapes, params, [pair for pair in shapes.seen if image in pair or text in pair])
+
+
+def _lot(shapes: Shapes) -> tuple[str, str]:
+    """The image encoder and the text encoder whose pairs are trained."""
+    draw = np.random.default_rng(shapes.seed)
+    return str(draw.choice(list(shapes.images))), str(draw.choice(list(shapes.texts)))
 
 
 def search(features: TrainingFeatures, params: Params, connector: ConnectorParams, seed: int) -> SearchResult:
@@ -29,18 +43,16 @@ def search(features: TrainingFeatures, params: Params, connector: ConnectorParam
     Raises:
         HymaError: if a loss is not finite.
     """
-    draw = np.random.default_rng(seed)
-    image, text = str(draw.choice(list(features.images))), str(draw.choice(list(features.texts)))
+    shapes = Shapes.of(features, connector, seed)
+    image, text = _lot(shapes)
     pairs = [pair for pair in features.seen if image in pair or text in pair]
     found = merge(train_pair(features, params, connector, seed, pair, label=LABEL) for pair in pairs)
-    batch = min(params.batch, len(features.train))
-    steps = flops.steps(len(features.train), params.batch, params.epochs)
     return replace(
         found,
         scores=filled({pair: found.scores["-".join(pair)] for pair in pairs}, features.seen),
         stitches={},
         failed=left_out(features),
-        flops=flops.grid({pair: features.spec(pair, connector) for pair in pairs}, batch, steps),
+        flops=cost(shapes, params),
         notes={"trained": f"the pairs of {image} and of {text}, {len(pairs)} of {len(features.pairs)}"},
     )
 

@@ -11,21 +11,25 @@ from typing import NamedTuple
 from torch import Tensor
 
 from hyma.common.names import PairName
+from hyma.methods.shared.closed_flops import sample_counts, two_sided_flops, whitening_flops
+from hyma.methods.shared.closed_params import WhiteningParams
 from hyma.methods.shared.closed_stitching import (
     Candidate,
     Setting,
     Side,
     Stitching,
-    WhiteningParams,
     affine,
+    at_most,
     attempt,
     cuts,
 )
 from hyma.methods.shared.similarity import Undefined
-from hyma.search.closed_form import common_covariance, shared_space
+from hyma.search.closed_form import common_covariance, shared_space, shared_space_flops
 from hyma.stitching.connectors import Connector
+from hyma.stitching.flops import Parts
 from hyma.stitching.params import ConnectorParams
 from hyma.stitching.result import SearchResult
+from hyma.stitching.shapes import Shapes
 from hyma.stitching.training_set import TrainingFeatures
 
 LABEL = "generalised CCA"
@@ -45,6 +49,24 @@ class Maps(NamedTuple):
     def of(self, pair: PairName) -> Candidate:
         """A pair's connectors."""
         return Candidate(self.setting, self.texts[pair[1]], self.images[pair[0]])
+
+
+def cost(shapes: Shapes, params: Params) -> Parts:
+    """The most FLOPs of a search: how many directions carry anything, and what fails, only the search knows."""
+    (count, validation), most = sample_counts(shapes, params), max(params.directions)
+    images, texts = (
+        [min(width, params.components) for width in side.values()] for side in (shapes.images, shapes.texts)
+    )
+    kept = zip(shapes.widths, images + texts, strict=True)
+    solves = shared_space_flops(count, sum(images), sum(texts), most)
+    solves += sum(2.0 * (count + width) * components * most for width, components in kept)
+    tried = at_most(min(most, sum(images), sum(texts)), params.directions)
+    pairs = shapes.widths_of(shapes.seen)
+    return {
+        "principal components": whitening_flops(shapes, params),
+        "solves": len(params.shrinkage) * solves,
+        "validation": len(params.shrinkage) * sum(two_sided_flops(validation, tried, d, e) for d, e in pairs),
+    }
 
 
 def search(features: TrainingFeatures, params: Params, connector: ConnectorParams, seed: int) -> SearchResult:

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 from pydantic import Field
 
-from hyma.stitching import flops
-from hyma.stitching.grid import train_pairs
+from hyma.stitching import flops, grid
 from hyma.stitching.params import ConnectorParams, GridParams
 from hyma.stitching.result import SearchResult
+from hyma.stitching.shapes import Shapes
 from hyma.stitching.training_set import TrainingFeatures
 
 LABEL = "grid search, large batches"
@@ -19,6 +19,11 @@ class Params(GridParams):
     batch: int = Field(16384, ge=2, description="samples a step; all there are, where there are fewer")
 
 
+def cost(shapes: Shapes, params: Params) -> flops.Parts:
+    """FLOPs of a search, exactly."""
+    return grid.cost(shapes, params, shapes.seen)
+
+
 def search(features: TrainingFeatures, params: Params, connector: ConnectorParams, seed: int) -> SearchResult:
     """Train every pair as grid search does.
 
@@ -28,9 +33,9 @@ def search(features: TrainingFeatures, params: Params, connector: ConnectorParam
     rows = len(features.train)
     batch = min(params.batch, rows)
     steps = flops.steps(rows, batch, params.epochs)
-    found = train_pairs(features, params, connector, seed, LABEL)
+    found = grid.train_pairs(features, params, connector, seed, LABEL)
     return replace(
         found,
-        flops=flops.grid({pair: features.spec(pair, connector) for pair in features.seen}, batch, steps),
+        flops=cost(Shapes.of(features, connector, seed), params),
         notes={"batch": str(batch), "steps a pair": str(steps)},
     )

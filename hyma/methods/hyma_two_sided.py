@@ -5,8 +5,10 @@ from typing import Literal
 
 from hyma.search import hyma_search
 from hyma.search.params import HymaParams
+from hyma.stitching.flops import Parts
 from hyma.stitching.params import ConnectorParams
 from hyma.stitching.result import SearchResult
+from hyma.stitching.shapes import Shapes
 from hyma.stitching.training_set import TrainingFeatures
 
 LABEL = "HYMA, two-sided"
@@ -18,7 +20,16 @@ class Params(HymaParams):
     decoder: Literal["factorised"] = "factorised"
 
 
+def cost(shapes: Shapes, params: Params) -> Parts:
+    """FLOPs of a search, exactly."""
+    return hyma_search.cost(shapes, _clamped(params, len(shapes.seen)), two_sided=True)
+
+
+def _clamped(params: Params, pairs: int) -> Params:
+    return params.model_copy(update={"bm": min(params.bm, pairs)})
+
+
 def search(features: TrainingFeatures, params: Params, connector: ConnectorParams, seed: int) -> SearchResult:
     """Search as HYMA does, in the shared space alone."""
-    own = params.model_copy(update={"bm": min(params.bm, len(features.seen))})
+    own = _clamped(params, len(features.seen))
     return replace(hyma_search.search(features, own, connector, seed, two_sided=True), label=LABEL)

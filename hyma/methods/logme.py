@@ -7,9 +7,11 @@ from torch import Tensor
 
 from hyma.methods.shared import similarity
 from hyma.methods.shared.similarity import Spectrum
-from hyma.methods.shared.training_free import Sample, SampleParams, score_pairs, svd_flops
+from hyma.methods.shared.training_free import Sample, SampleParams, decomposition_flops, score_pairs
+from hyma.stitching.flops import Parts
 from hyma.stitching.params import ConnectorParams
 from hyma.stitching.result import SearchResult
+from hyma.stitching.shapes import Shapes
 from hyma.stitching.training_set import TrainingFeatures
 
 LABEL = "LogME"
@@ -21,6 +23,16 @@ class Params(SampleParams):
     components: int = Field(32, ge=1, description="principal components of the image features to predict")
 
 
+def cost(shapes: Shapes, params: Params) -> Parts:
+    """The most FLOPs of a search: those of pairs grow with the features' rank, which only they tell."""
+    count = shapes.drawn(params.samples)
+    projected = sum(
+        2.0 * count * min(d, params.components, count) * min(e, count)
+        for d, e in shapes.widths_of(shapes.pairs)
+    )
+    return {"decomposition": decomposition_flops(shapes, params.samples), "projection": projected}
+
+
 def search(features: TrainingFeatures, params: Params, connector: ConnectorParams, seed: int) -> SearchResult:
     """Score pairs by LogME: a singular value decomposition an encoder, a projection a pair.
 
@@ -28,14 +40,15 @@ def search(features: TrainingFeatures, params: Params, connector: ConnectorParam
     """
     start = time.perf_counter()
     sample = Sample(features, params.samples, connector, seed)
-    flops = {"decomposition": 0.0, "projection": 0.0}
+    flops = {
+        "decomposition": decomposition_flops(Shapes.of(features, connector, seed), params.samples),
+        "projection": 0.0,
+    }
 
     def targets(image_ND: Tensor) -> Tensor:
-        flops["decomposition"] += svd_flops(*image_ND.shape)
         return similarity.targets(image_ND, params.components)
 
     def spectrum(text_NE: Tensor) -> Spectrum:
-        flops["decomposition"] += svd_flops(*text_NE.shape)
         return similarity.spectrum(text_NE)
 
     def compare(target_NT: Tensor, text: Spectrum) -> float:

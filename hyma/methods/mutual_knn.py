@@ -5,9 +5,11 @@ import time
 from torch import Tensor
 
 from hyma.methods.shared import similarity
-from hyma.methods.shared.training_free import NeighbourParams, Sample, score_pairs
+from hyma.methods.shared.training_free import NeighbourParams, Sample, score_pairs, square_flops
+from hyma.stitching.flops import Parts
 from hyma.stitching.params import ConnectorParams
 from hyma.stitching.result import SearchResult
+from hyma.stitching.shapes import Shapes
 from hyma.stitching.training_set import TrainingFeatures
 
 LABEL = "mutual k-NN"
@@ -17,8 +19,13 @@ class Params(NeighbourParams):
     """Section ``search.mutual_knn``."""
 
 
+def cost(shapes: Shapes, params: Params) -> Parts:
+    """FLOPs of a search, exactly. Comparing neighbours costs no floating-point operations."""
+    return {"cosines": square_flops(shapes, params.samples)}
+
+
 def search(features: TrainingFeatures, params: Params, connector: ConnectorParams, seed: int) -> SearchResult:
-    """Score pairs by their mutual k-NN overlap. Comparing neighbours costs no floating-point operations.
+    """Score pairs by their mutual k-NN overlap.
 
     Raises:
         HymaError: if k is not below the number of samples.
@@ -26,12 +33,11 @@ def search(features: TrainingFeatures, params: Params, connector: ConnectorParam
     start = time.perf_counter()
     sample = Sample(features, params.samples, connector, seed)
     sample.check_neighbours("mutual_knn", params.k)
-    flops = {"cosines": 0.0}
 
     def neighbours(feature_ND: Tensor) -> Tensor:
-        flops["cosines"] += 2.0 * len(feature_ND) * feature_ND.numel()
         return similarity.neighbours(feature_ND, params.k)
 
     scores, failed = score_pairs(sample, neighbours, neighbours, similarity.overlap)
     notes = {"samples": str(sample.count), "k": str(params.k)}
-    return SearchResult(LABEL, scores, time.perf_counter() - start, flops, failed=failed, notes=notes)
+    seconds, flops = time.perf_counter() - start, cost(Shapes.of(features, connector, seed), params)
+    return SearchResult(LABEL, scores, seconds, flops, failed=failed, notes=notes)

@@ -8,17 +8,13 @@ from collections.abc import Iterator
 
 from torch import Tensor
 
-from hyma.methods.shared.closed_stitching import (
-    Candidate,
-    Side,
-    Stitching,
-    WhiteningParams,
-    affine,
-    canonical,
-    cuts,
-)
+from hyma.methods.shared.closed_flops import canonical_flops, sample_counts, validation_flops, whitening_flops
+from hyma.methods.shared.closed_params import WhiteningParams
+from hyma.methods.shared.closed_stitching import Candidate, Side, Stitching, affine, at_most, canonical, cuts
+from hyma.stitching.flops import Parts
 from hyma.stitching.params import ConnectorParams
 from hyma.stitching.result import SearchResult
+from hyma.stitching.shapes import Shapes
 from hyma.stitching.training_set import TrainingFeatures
 
 LABEL = "whitened Procrustes"
@@ -26,6 +22,19 @@ LABEL = "whitened Procrustes"
 
 class Params(WhiteningParams):
     """Section ``search.procrustes``."""
+
+
+def cost(shapes: Shapes, params: Params) -> Parts:
+    """The most FLOPs of a search: how many directions carry anything, and what fails, only the search knows."""
+    (count, validation), solves, validated = sample_counts(shapes, params), 0.0, 0.0
+    for d, e in shapes.widths_of(shapes.seen):
+        r, s = min(d, params.components), min(e, params.components)
+        tried, cuts = len(params.shrinkage), at_most(min(r, s), params.directions)
+        written = 2.0 * (d * r + e * s) * min(r, s) + sum(2.0 * d * e * cut for cut in cuts)
+        solves += canonical_flops(count, r, s, tried) + tried * written
+        validated += tried * len(cuts) * validation_flops(validation, d * e, d)
+    whitened = whitening_flops(shapes, params)
+    return {"principal components": whitened, "solves": solves, "validation": validated}
 
 
 def search(features: TrainingFeatures, params: Params, connector: ConnectorParams, seed: int) -> SearchResult:

@@ -5,17 +5,13 @@ from collections.abc import Iterator
 from pydantic import Field
 from torch import Tensor
 
-from hyma.methods.shared.closed_stitching import (
-    Candidate,
-    Positive,
-    Side,
-    Stitching,
-    StitchParams,
-    affine,
-    refuse_constant,
-)
+from hyma.methods.shared.closed_flops import principal_flops, sample_counts, validation_flops
+from hyma.methods.shared.closed_params import Positive, StitchParams
+from hyma.methods.shared.closed_stitching import Candidate, Side, Stitching, affine, refuse_constant
+from hyma.stitching.flops import Parts
 from hyma.stitching.params import ConnectorParams
 from hyma.stitching.result import SearchResult
+from hyma.stitching.shapes import Shapes
 from hyma.stitching.training_set import TrainingFeatures
 
 LABEL = "ridge regression"
@@ -29,6 +25,17 @@ class Params(StitchParams):
         min_length=1,
         description="penalties to choose from, in units of the text features' mean variance",
     )
+
+
+def cost(shapes: Shapes, params: Params) -> Parts:
+    """The most FLOPs of a search; an encoder or pair that fails costs less, so that a search counts for itself."""
+    (count, validation), pairs = sample_counts(shapes, params), shapes.widths_of(shapes.seen)
+    tried = len(params.ridge)
+    return {
+        "principal components": sum(principal_flops(count, e) for e in shapes.texts.values()),
+        "solves": sum(2.0 * count * e * d + tried * 2.0 * e * e * d for d, e in pairs),
+        "validation": sum(tried * validation_flops(validation, d * e, d) for d, e in pairs),
+    }
 
 
 def search(features: TrainingFeatures, params: Params, connector: ConnectorParams, seed: int) -> SearchResult:

@@ -9,12 +9,14 @@ from hyma.methods.shared import similarity
 from hyma.methods.shared.training_free import (
     Sample,
     SampleParams,
+    decomposition_flops,
     score_pairs,
     singular_value_flops,
-    svd_flops,
 )
+from hyma.stitching.flops import Parts
 from hyma.stitching.params import ConnectorParams
 from hyma.stitching.result import SearchResult
+from hyma.stitching.shapes import Shapes
 from hyma.stitching.training_set import TrainingFeatures
 
 LABEL = "SVCCA"
@@ -26,19 +28,31 @@ class Params(SampleParams):
     variance: float = Field(0.99, gt=0, le=1, description="share of the variance that is kept")
 
 
+def cost(shapes: Shapes, params: Params) -> Parts:
+    """The most FLOPs of a search: those of pairs grow with the directions kept, which only the features tell."""
+    count = shapes.drawn(params.samples)
+    compared = [_comparison(count, min(d, count), min(e, count)) for d, e in shapes.widths_of(shapes.pairs)]
+    return {"decomposition": decomposition_flops(shapes, params.samples), "correlation": sum(compared)}
+
+
+def _comparison(count: int, kept: int, other: int) -> float:
+    return 2.0 * count * kept * other + singular_value_flops(kept, other)
+
+
 def search(features: TrainingFeatures, params: Params, connector: ConnectorParams, seed: int) -> SearchResult:
     """Score pairs by their SVCCA: a singular value decomposition an encoder, a product and a small one a pair."""
     start = time.perf_counter()
     sample = Sample(features, params.samples, connector, seed)
-    flops = {"decomposition": 0.0, "correlation": 0.0}
+    flops = {
+        "decomposition": decomposition_flops(Shapes.of(features, connector, seed), params.samples),
+        "correlation": 0.0,
+    }
 
     def leading(feature_ND: Tensor) -> Tensor:
-        flops["decomposition"] += svd_flops(*feature_ND.shape)
         return similarity.leading(feature_ND, params.variance)
 
     def compare(image_NR: Tensor, text_NS: Tensor) -> float:
-        (count, kept), other = image_NR.shape, text_NS.shape[1]
-        flops["correlation"] += 2.0 * count * kept * other + singular_value_flops(kept, other)
+        flops["correlation"] += _comparison(len(image_NR), image_NR.shape[1], text_NS.shape[1])
         return similarity.correlation(image_NR, text_NS)
 
     scores, failed = score_pairs(sample, leading, leading, compare)

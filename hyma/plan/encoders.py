@@ -3,36 +3,25 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-import torch
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import FlopCounterMode
+from tqdm import tqdm
 
 from hyma.common.errors import HymaError
 from hyma.common.features import Features
-from hyma.embedded.zoo.params import ZooParams
+from hyma.encoders.base.matrices import SUFFIXES, open_matrix
 from hyma.encoders.base.params import EncoderParams, ImageEncoderParams
 from hyma.plan.experiment import Experiment
-from hyma.plan.models import Body, UnknownError, build
+from hyma.plan.models import Facts, UnknownError, count
 from hyma.plan.rows import Rows
 
 
 @dataclass(frozen=True)
 class Encoder:
-    """An encoder as the plan sees it; None where it cannot be known yet, and `reason` why."""
+    """An encoder as the plan sees it; without facts where they cannot be known yet, and `reason` why."""
 
     slug: str
     own: EncoderParams
-    dim: int | None = None
-    parameters: int | None = None
-    """Of the network without its classifier; what is downloaded holds that too."""
-    flops_per_row: float | None = None
-    """Forward pass of one picture, or of a caption of a dozen words."""
-    largest: int = 0
-    """Values of the largest tensor on a row's way through it."""
-    side: int | None = None
-    """Of the pictures that it takes, in pixels."""
+    facts: Facts | None = None
     reason: str = ""
 
     @property
@@ -40,14 +29,10 @@ class Encoder:
         """``image`` or ``text``."""
         return "image" if isinstance(self.own, ImageEncoderParams) else "text"
 
-    @property
-    def encodes_training(self) -> bool:
-        """Whether it computes features of the training set, and does not read them."""
-        return self.own.source != "precomputed" and self.own.training_features is None
-
     def encodes(self, place: str) -> bool:
-        """Whether it computes features of the data set at `place`, such as ``training/captions``."""
-        return self.encodes_training if place.startswith("training/") else self.own.source != "precomputed"
+        """Whether it computes features of the data set at `place`, such as ``training/captions``, or reads them."""
+        given = place.startswith("training/") and self.own.training_features is not None
+        return self.own.source != "precomputed" and not given
 
     def rows(self, own: Rows) -> int:
         """How many rows of a data set are its to encode."""
@@ -58,68 +43,35 @@ def look(experiment: Experiment) -> dict[str, Encoder]:
     """Count every encoder of the experiment on the meta device; no weights are needed."""
     entries: dict[str, EncoderParams] = {**experiment.image_encoders, **experiment.text_encoders}
     found: dict[str, Encoder] = {}
-    for slug, own in entries.items():
+    for slug, own in tqdm(entries.items(), desc="looking at encoders", disable=None, leave=False):
         try:
-            precomputed = own.source == "precomputed"
-            found[slug] = (
-                _read(slug, own, experiment.training) if precomputed else _counted(slug, own, experiment.zoo)
-            )
-        except UnknownError as reason:
-            found[slug] = Encoder(slug, own, reason=str(reason))
+            found[slug] = _look(slug, own, experiment)
+        except UnknownError as error:
+            found[slug] = Encoder(slug, own, reason=str(error))
         except Exception as error:  # whatever a library makes of a name: the other encoders are still counted
-            found[slug] = Encoder(
-                slug, own, reason=" ".join(f"{type(error).__name__}: {error}".split())[:200]
-            )
-        if found[slug].dim is None:
+            said = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+            found[slug] = Encoder(slug, own, reason=said)
+        if found[slug].facts is None:
             found[slug] = _extracted(found[slug], experiment.training)
     return found
 
 
-def _counted(slug: str, own: EncoderParams, zoo: ZooParams) -> Encoder:
-    body = build(own, slug, zoo)
-    dim, flops, largest = count(body)
-    parameters = sum(weight.numel() for weight in body.network.parameters())
-    return Encoder(slug, own, dim, parameters, flops, largest, body.side)
-
-
-def _read(slug: str, own: EncoderParams, training: Iterable[str]) -> Encoder:
-    """An encoder whose features are read from files: these say how wide they are, if they are there."""
-    from hyma.encoders.base.matrices import SUFFIXES, open_matrix
-
-    files = [Path(own.weights) / f"{name}{suffix}" for name in training for suffix in SUFFIXES]
-    there = [file for file in files if file.is_file()]
-    if not there:
+def _look(slug: str, own: EncoderParams, experiment: Experiment) -> Encoder:
+    if own.source != "precomputed":
+        return Encoder(slug, own, count(own, slug, experiment.zoo))
+    files = (Path(own.weights) / f"{name}{suffix}" for name in experiment.training for suffix in SUFFIXES)
+    there = next((file for file in files if file.is_file()), None)
+    if there is None:
         raise UnknownError("its features are not there yet to tell their width")
-    return Encoder(slug, own, open_matrix(there[0]).dim, 0, 0.0)
-
-
-def count(body: Body) -> tuple[int, float, int]:
-    """Return the features' width, the FLOPs of one row by torch's counter, and the values of the largest tensor."""
-    with torch.no_grad(), _Largest() as seen, FlopCounterMode(display=False) as counter:
-        feature_1D = body.forward(body.inputs(1))
-    return feature_1D.shape[-1], float(counter.get_total_flops()), seen.values
-
-
-class _Largest(TorchDispatchMode):
-    """Notes the values of the largest tensor that any operation gives."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.values = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        found = func(*args, **(kwargs or {}))
-        if isinstance(found, torch.Tensor):
-            self.values = max(self.values, found.numel())
-        return found
+    return Encoder(slug, own, Facts(open_matrix(there).dim, 0, 0.0, 0, None))
 
 
 def _extracted(encoder: Encoder, training: Iterable[str]) -> Encoder:
-    """With its width taken from features of an earlier run, where there are any."""
+    """With width and cost taken from features of an earlier run, where there are any."""
     for name in training:
         try:
-            dim = Features(Path(f"features/training/{encoder.slug}/{name}.arrow")).info.dim
+            info = Features(Path(f"features/training/{encoder.slug}/{name}.arrow")).info
         except HymaError:
             continue
-        return replace(encoder, dim=dim)
+        return replace(encoder, facts=Facts(info.dim, None, info.flops_per_row, 0, None))
     return encoder

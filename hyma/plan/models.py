@@ -1,4 +1,4 @@
-"""An encoder's network without its weights, to be counted on the meta device or timed with random ones.
+"""An encoder's network on the meta device, without its weights: what it costs and gives.
 
 Nothing is downloaded: an architecture is known by name, or by the configuration in a local folder.
 """
@@ -9,17 +9,22 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
+from safetensors import safe_open
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import FlopCounterMode
 
 from hyma.embedded.zoo.params import HEADS, ZooImageParams, ZooParams, ZooTextParams
-from hyma.encoders.base.params import HUB, EncoderParams, ImageEncoderParams, TextEncoderParams
+from hyma.encoders.base.params import HUB, EncoderParams, ImageEncoderParams
 
 TOKENS = 14
 """Of a caption of a dozen words, with its start and end."""
 PACKAGE = "package:"
+META = torch.device("meta")
+"""Where tensors have a shape and nothing else."""
 BERT, MPNET, ROBERTA = "BertConfig", "MPNetConfig", "RobertaConfig"
 SENTENCE: dict[str, tuple[str, int, int, int, int, int]] = {
     # name: configuration, layers, width, heads, vocabulary, positions; feed-forward is four times the width
@@ -36,52 +41,75 @@ class UnknownError(Exception):
 
 
 @dataclass(frozen=True)
-class Body:
-    """A network, and how to feed it."""
+class Facts:
+    """What an encoder's shapes tell."""
 
-    network: nn.Module
-    inputs: Callable[[int], Tensor]
-    """Number of rows → a batch of them on the network's device."""
-    forward: Callable[[Tensor], Tensor]
-    """A batch → features [B, D]."""
-    side: int | None = None
+    dim: int
+    """Width of its features."""
+    parameters: int | None
+    """Of the network without its classifier; what is downloaded holds that too."""
+    flops_per_row: float
+    """Forward pass of one picture, or of a caption of a dozen words, by torch's counter."""
+    largest: int
+    """Values of the largest tensor on a row's way through it."""
+    side: int | None
     """Of the pictures that it takes, in pixels; None for texts."""
 
 
-def build(own: EncoderParams, slug: str, zoo: ZooParams, device: str = "meta") -> Body:
-    """Build the network of an encoder with random weights, or none on the meta device.
+class _Body(NamedTuple):
+    """A network, a batch of one, and how features [1, D] come of it."""
+
+    network: nn.Module
+    row: Tensor
+    forward: Callable[[Tensor], Tensor]
+
+
+def count(own: EncoderParams, slug: str, zoo: ZooParams) -> Facts:
+    """Build the network of an encoder and send a row through it.
 
     Args:
         own: the encoder's entry in params.yaml.
         slug: its key; where its weights are still to be trained by the pipeline, `zoo` says what they will be.
         zoo: section ``zoo``.
-        device: ``meta``, ``cpu`` or ``cuda``.
 
     Raises:
         UnknownError: if its architecture is not known here.
     """
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         if own.source == "timm":
-            body = _timm(own, zoo.image.get(slug), device)
+            body = _timm(own, zoo.image.get(slug))
         elif own.source == "open_clip":
-            body = _open_clip(own, isinstance(own, ImageEncoderParams), device)
-        elif isinstance(own, TextEncoderParams) and own.source == "sentence-transformers":
-            body = _sentence(own, zoo.text.get(slug), device)
+            body = _open_clip(own, isinstance(own, ImageEncoderParams))
         else:
-            raise UnknownError("its features are read, not computed")
-    body.network.eval().requires_grad_(False)
-    return body
+            body = _sentence(own, zoo.text.get(slug))
+        body.network.eval()
+        with _Largest() as seen, FlopCounterMode(display=False) as counter:
+            feature_1D = body.forward(body.row)
+    parameters = sum(weight.numel() for weight in body.network.parameters())
+    side = body.row.shape[-1] if body.row.ndim == 4 else None
+    return Facts(feature_1D.shape[-1], parameters, float(counter.get_total_flops()), seen.values, side)
 
 
-def _pictures(network: nn.Module, side: int, device: str) -> Body:
-    def pictures(rows: int) -> Tensor:
-        return torch.zeros(rows, 3, side, side, device=device)
+class _Largest(TorchDispatchMode):
+    """Notes the values of the largest tensor that any operation gives."""
 
-    return Body(network, pictures, network.__call__, side)
+    def __init__(self) -> None:
+        super().__init__()
+        self.values = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        found = func(*args, **(kwargs or {}))
+        if isinstance(found, torch.Tensor):
+            self.values = max(self.values, found.numel())
+        return found
 
 
-def _timm(own: EncoderParams, drawn: ZooImageParams | None, device: str) -> Body:
+def _pictures(network: nn.Module, side: int) -> _Body:
+    return _Body(network, torch.empty(1, 3, side, side, device=META), network)
+
+
+def _timm(own: EncoderParams, drawn: ZooImageParams | None) -> _Body:
     import timm
     from timm.data import resolve_model_data_config
 
@@ -90,14 +118,14 @@ def _timm(own: EncoderParams, drawn: ZooImageParams | None, device: str) -> Body
     name = f"local-dir:{own.weights}" if local else waiting.arch if waiting else own.name
     if not local and not timm.is_model(name):
         raise UnknownError(f"timm has no model {name!r}")
-    with torch.device(device):
+    with META:
         network: Any = timm.create_model(name, pretrained=False, **(waiting.model_args if waiting else {}))
         network.reset_classifier(0)
     side = waiting.size if waiting else resolve_model_data_config(network)["input_size"][-1]
-    return _pictures(network, side, device)
+    return _pictures(network, side)
 
 
-def _open_clip(own: EncoderParams, image: bool, device: str) -> Body:
+def _open_clip(own: EncoderParams, image: bool) -> _Body:
     if importlib.util.find_spec("open_clip") is None:
         raise UnknownError("open_clip is not installed")
     import open_clip
@@ -106,35 +134,29 @@ def _open_clip(own: EncoderParams, image: bool, device: str) -> Body:
     name = f"local-dir:{own.weights}" if local else own.name.rpartition("/")[0]
     if not local and name not in open_clip.list_models():
         raise UnknownError(f"open_clip has no architecture {name or own.name!r}")
-    with torch.device(device):
+    with META:
         network = open_clip.create_model(name, pretrained=None, load_weights=False)
     if image:
         size = network.visual.image_size
-        return _pictures(network.visual, size if isinstance(size, int) else size[0], device)
-    length = network.context_length
-
-    def texts(rows: int) -> Tensor:
-        return torch.zeros(rows, length, dtype=torch.long, device=device)
-
+        return _pictures(network.visual, size if isinstance(size, int) else size[0])
     del network.visual  # what is loaded holds both towers, what is computed is this one
-    return Body(network, texts, network.encode_text)
+    tokens = torch.zeros(1, network.context_length, dtype=torch.long, device=META)
+    return _Body(network, tokens, network.encode_text)
 
 
-def _sentence(own: EncoderParams, drawn: ZooTextParams | None, device: str) -> Body:
+def _sentence(own: EncoderParams, drawn: ZooTextParams | None) -> _Body:
     from transformers import AutoModel
 
     folder = text_folder(own)
-    if folder is not None and _modules(folder)[:1] == ["StaticEmbedding"]:
-        return _static(_static_width(folder), device)
+    if folder is not None and _is_static(folder):
+        with safe_open(folder / "model.safetensors", framework="pt") as file:
+            return _static(file.get_slice(next(iter(file.keys()))).get_shape()[1])
     if drawn is not None and folder is None and drawn.kind == "words":
-        return _static(drawn.dim, device)
-    with torch.device(device):
+        return _static(drawn.dim)
+    with META:
         network = AutoModel.from_config(_config(own, folder, drawn))
-
-    def texts(rows: int) -> Tensor:
-        return torch.zeros(rows, TOKENS, dtype=torch.long, device=device)
-
-    return Body(network, texts, lambda ids: network(input_ids=ids).last_hidden_state.mean(1))
+    words = torch.zeros(1, TOKENS, dtype=torch.long, device=META)
+    return _Body(network, words, lambda ids: network(input_ids=ids).last_hidden_state.mean(1))
 
 
 def text_folder(own: EncoderParams) -> Path | None:
@@ -152,10 +174,10 @@ def text_folder(own: EncoderParams) -> Path | None:
     return folder if (folder / "modules.json").is_file() else None
 
 
-def _modules(folder: Path) -> list[str]:
-    """The kinds of a sentence-transformers folder's modules, in order."""
-    content = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
-    return [str(module["type"]).rpartition(".")[2] for module in content]
+def _is_static(folder: Path) -> bool:
+    """Whether a sentence-transformers folder holds word vectors."""
+    first, *_ = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
+    return str(first["type"]).endswith(".StaticEmbedding")
 
 
 def _config(own: EncoderParams, folder: Path | None, drawn: ZooTextParams | None) -> Any:
@@ -163,16 +185,9 @@ def _config(own: EncoderParams, folder: Path | None, drawn: ZooTextParams | None
 
     if folder is not None:
         return transformers.AutoConfig.from_pretrained(folder)
-    if drawn is not None:
-        return transformers.BertConfig(
-            vocab_size=350,
-            hidden_size=drawn.dim,
-            num_hidden_layers=2,
-            num_attention_heads=HEADS,
-            intermediate_size=2 * drawn.dim,
-            max_position_embeddings=64,
-        )
     known = SENTENCE.get(own.name.removeprefix("sentence-transformers/"))
+    if drawn is not None:  # as `hyma.embedded.zoo.text` will make it
+        known = BERT, 2, drawn.dim, HEADS, 350, 64
     if known is None:
         raise UnknownError(f"the architecture of {own.name!r} is not known before it is downloaded")
     kind, layers, width, heads, vocabulary, positions = known
@@ -181,23 +196,12 @@ def _config(own: EncoderParams, folder: Path | None, drawn: ZooTextParams | None
         hidden_size=width,
         num_hidden_layers=layers,
         num_attention_heads=heads,
-        intermediate_size=4 * width,
+        intermediate_size=(2 if drawn else 4) * width,
         max_position_embeddings=positions,
         type_vocab_size=2 if kind == BERT else 1,
     )
 
 
-def _static(width: int, device: str) -> Body:
+def _static(width: int) -> _Body:
     """Word vectors: looked up, not computed; none of them counts as a weight here."""
-
-    def texts(rows: int) -> Tensor:
-        return torch.zeros(rows, TOKENS, width, device=device)
-
-    return Body(nn.Identity(), texts, lambda words: words.mean(1))
-
-
-def _static_width(folder: Path) -> int:
-    from safetensors import safe_open
-
-    with safe_open(folder / "model.safetensors", framework="pt") as file:
-        return int(file.get_slice(next(iter(file.keys()))).get_shape()[1])
+    return _Body(nn.Identity(), torch.empty(1, TOKENS, width, device=META), lambda words: words.mean(1))

@@ -1,7 +1,9 @@
 """A plan as text for people: aligned tables, two digits, nothing worked out here."""
 
+from collections.abc import Callable
 from typing import Any
 
+from hyma.plan.duration import HERE, TYPICAL
 from hyma.wording.plain import NONE, flops, number, size, span, table
 
 READY = {
@@ -10,88 +12,91 @@ READY = {
     "no": "Not ready. `dvc repro` would stop; first:",
 }
 MEMORY = {"ram": "this machine has {} of memory", "gpu": "its GPU has {}"}
+BASIS = {
+    HERE: f"{HERE} where it searched, and on {TYPICAL} for all else",
+    TYPICAL: f"{TYPICAL}, since no run here has measured others yet",
+}
+Plan = dict[str, Any]
 
 
-def page(plan: dict[str, Any]) -> str:
+def page(plan: Plan) -> str:
     """The whole plan."""
-    parts = [_ready(plan), _stages(plan["stages"], plan["time"]), _sizes(plan), _flops(plan["flops"])]
-    return "\n\n".join([*parts, _memory(plan["memory"]), _time(plan)])
+    parts: dict[str, Callable[[Plan], list[str]]] = {
+        "Stages": _stages,
+        "Data and encoders": _sizes,
+        "Search methods": _methods,
+        "Memory": _memory,
+        "Time": _time,
+    }
+    sections = ["\n".join([f"## {head}\n", *part(plan)]) for head, part in parts.items()]
+    return "\n\n".join(["\n".join(_ready(plan)), *sections])
 
 
-def _ready(plan: dict[str, Any]) -> str:
-    lines = [READY[plan["ready"]]]
-    if plan["stages"]["problem"]:
-        lines.append(f"- {plan['stages']['problem']}")
+def _ready(plan: Plan) -> list[str]:
+    problem, disk = plan["stages"]["problem"], plan["disk"]
+    downloads = plan["missing"]["downloads"]
+    lines = [READY[plan["ready"]], *([f"- {problem}"] if problem else [])]
     lines += [f"- {item['where']}: {item['what']}; {item['get']}" for item in plan["missing"]["missing"]]
-    disk = plan["disk"]
     if not disk["enough"]:
         lines.append(f"- disk: {size(disk['needed'])} are needed, {size(disk['free'])} are free; make room")
-    downloads = plan["missing"]["downloads"]
     if downloads and plan["ready"] == "no":
         lines.append("Downloaded by the run itself where there is a network:")
-    lines += [f"- {item['get']}   ({size(item['bytes'])}, {item['where']})" for item in downloads]
-    return "\n".join(lines)
+    return [*lines, *(f"- {item['get']}   ({size(item['bytes'])}, {item['where']})" for item in downloads)]
 
 
-def _stages(stages: dict[str, Any], time: dict[str, Any]) -> str:
-    if stages["problem"]:
-        return "## Stages\n\nUnknown: see above."
-    head = f"{stages['run']} of {stages['total']} stages will run"
-    if stages["restore"]:
-        head += f", {stages['restore']} are fetched from DVC's cache"
+def _stages(plan: Plan) -> list[str]:
+    own, time = plan["stages"], plan["time"]["by_name"]
+    if own["problem"]:
+        return ["Unknown: see above."]
+    fetched = f", {own['restore']} are fetched from DVC's cache" if own["restore"] else ""
     rows = []
-    for name, count in stages["by_name"].items():
-        own = time["by_name"].get(name, {})
-        seconds = sum(own.get(part, 0.0) for part in ("start", "dvc", "work"))
-        rows.append(
-            (name, *(str(count[state] or NONE) for state in ("run", "restore", "keep")), span(seconds))
-        )
-    return f"## Stages\n\n{head}.\n\n{table(('stage', 'runs', 'from cache', 'up to date', 'time'), rows)}"
+    for name, count in own["by_name"].items():
+        seconds = sum(time.get(name, {}).get(part, 0.0) for part in ("start", "dvc", "work"))
+        counts = [str(count[state] or NONE) for state in ("run", "restore", "keep")]
+        rows.append((name, *counts, span(seconds)))
+    header = ("stage", "runs", "from cache", "up to date", "time")
+    return [f"{own['run']} of {own['total']} stages will run{fetched}.\n", table(header, rows)]
 
 
-def _sizes(plan: dict[str, Any]) -> str:
+def _sizes(plan: Plan) -> list[str]:
     own, extraction = plan["sizes"], plan["flops"]["extraction"]
-    rows = [
+    weights = {item["where"].partition(".")[2]: item["bytes"] for item in plan["missing"]["downloads"]}
+    data = [
         (entry["where"], *(number(entry[key]) for key in ("images", "texts", "questions")), entry["origin"])
         for entry in own["data"]
     ]
-    data = table(("data set", "images", "texts", "questions", "known from"), rows)
-    weights = {item["where"].partition(".")[2]: item["bytes"] for item in plan["missing"]["downloads"]}
-    encoders = table(
-        ("encoder", "download", "features", "FLOPs a row", "FLOPs in all"),
-        [
-            (
-                slug,
-                size(weights[slug]) if slug in weights else NONE,
-                size(own["features"][slug]),
-                *(flops(found[key]) for key in ("per_row", "total")),
-            )
-            for slug, found in extraction.items()
-        ],
-    )
-    reasons = [f"{slug}: {found['reason']}" for slug, found in extraction.items() if found["reason"]]
+    encoders = [
+        (
+            slug,
+            size(weights[slug]) if slug in weights else NONE,
+            size(own["features"][slug]),
+            *(flops(found[key]) for key in ("per_row", "total")),
+        )
+        for slug, found in extraction.items()
+    ]
+    reasons = [f"{slug}: {found['reason']}" for slug, found in extraction.items() if found["per_row"] is None]
     fetched = sum(entry["download"] for entry in own["data"])
-    totals = [
-        f"Connectors: {size(own['connectors'])}. All that is made: {size(own['made'])}, as much again in DVC's cache."
+    made = f"Connectors: {size(own['connectors'])}. All that is made: {size(own['made'])}"
+    return [
+        table(("data set", "images", "texts", "questions", "known from"), data) + "\n",
+        table(("encoder", "download", "features", "FLOPs a row", "FLOPs in all"), encoders) + "\n",
+        f"{made}, as much again in DVC's cache.",
+        *([f"Data sets to download: {size(fetched)}."] if fetched else []),
+        *([f"Unknown, and left out of the sums: {'; '.join(reasons)}."] if reasons else []),
     ]
-    totals += [f"Data sets to download: {size(fetched)}."] if fetched else []
-    totals += [f"Unknown, and left out of the sums: {'; '.join(reasons)}."] if reasons else []
-    return f"## Data and encoders\n\n{data}\n\n{encoders}\n\n" + "\n".join(totals)
 
 
-def _flops(found: dict[str, Any]) -> str:
-    rows = [
-        (name, "not estimated" if own is None else flops(own["total"]))
-        for name, own in found["methods"].items()
-    ]
-    if not rows:
-        return "## Search methods\n\nNot estimated: the training set or the encoders' widths are unknown."
-    return f"## Search methods\n\n{table(('method', 'FLOPs'), rows)}"
+def _methods(plan: Plan) -> list[str]:
+    found = plan["flops"]["methods"].items()
+    if not found:
+        return ["Not estimated: the training set or the encoders' widths are unknown."]
+    rows = [(name, "not estimated" if own is None else flops(own["total"])) for name, own in found]
+    return [table(("method", "FLOPs"), rows)]
 
 
-def _memory(own: dict[str, Any]) -> str:
+def _memory(plan: Plan) -> list[str]:
+    own, has = plan["memory"], plan["memory"]["machine"]
     parts = ", ".join(f"{part} {size(value)}" for part, value in own["parts"].items() if value)
-    has = own["machine"]
     machine = " and ".join(text.format(size(has[key])) for key, text in MEMORY.items() if has[key])
     lines = [f"At most about {size(own['peak'])} at once ({parts}); {machine}."]
     if own["streamed"]:
@@ -100,28 +105,24 @@ def _memory(own: dict[str, Any]) -> str:
         )
     if not own["enough"]:
         lines.append("That is more than there is: lower extract.batch, the batches, or hyma.widths.")
-    return "## Memory\n\n" + "\n".join(lines)
+    return lines
 
 
-def _time(plan: dict[str, Any]) -> str:
+def _time(plan: Plan) -> list[str]:
     own = plan["time"]
     if plan["stages"]["problem"]:
-        return "## Time\n\nNot estimated: which stages run is unknown."
+        return ["Not estimated: which stages run is unknown."]
     start, dvc, work = (
-        sum(found[part] for found in own["by_name"].values()) for part in ("start", "dvc", "work")
+        sum(one[part] for one in own["by_name"].values()) for part in ("start", "dvc", "work")
     )
     lines = [
-        f"About {span(own['seconds'])} on this machine: {span(work)} of computing, {span(start)} in which the stages' "
-        f"processes start, {span(dvc)} of DVC's own work.",
-        f"It rests on what was measured here in {own['measured_in']:.0f} s with random numbers of the true sizes; "
-        "downloads are not in it.",
+        f"About {span(own['seconds'])}: {span(work)} of computing, {span(start)} in which the stages' processes start, "
+        f"{span(dvc)} of DVC's own work.",
+        f"It rests on {BASIS[own['basis']]}; downloads are not in it.",
     ]
-    if own["busy"]:
-        lines.append(
-            "This machine is busy with something else: it was measured on one core, and is faster on all."
-        )
-    if own["not_estimated"]:
-        names = own["not_estimated"]
+    if plan["memory"]["machine"]["gpu"]:
+        lines.append("A GPU may take a fraction of that to encode and to train.")
+    if names := own["not_estimated"]:
         more = f" and {len(names) - 5} more" if len(names) > 5 else ""
         lines.append(f"Not estimated, and left out: {', '.join(names[:5])}{more}.")
-    return "## Time\n\n" + "\n".join(lines)
+    return lines

@@ -2,9 +2,8 @@
 
 import csv
 import tarfile
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet as pq
 
@@ -65,10 +64,8 @@ def _rows(experiment: Experiment, part: str, slug: str, source: DataSource) -> R
     if world is not None:
         return _of_world(world, source)
     if source.format in SETS:
-        known = SETS[source.format]
-        return Rows(
-            known.images, known.texts or known.questions * source.max_answers, known.questions, "published"
-        )
+        images, texts, asked, *_ = SETS[source.format]
+        return Rows(images, texts or asked * source.max_answers, asked, "published")
     return _counted(source)
 
 
@@ -76,22 +73,18 @@ def _of_world(world: WorldParams, source: DataSource) -> Rows:
     """As `hyma.embedded.world.write` draws it."""
     classes = len(annotations.imagenet_classes())
     retrieval = world.coco_images + world.coco_2017_images
+    okvqa, textvqa = world.okvqa_questions, world.textvqa_questions
+    knowledge, reading = (
+        len(asked) * source.max_answers for asked in (questions.KNOWLEDGE, questions.READING)
+    )
     known = {
         "llava": (world.train_pairs, world.train_pairs, 0),
         "imagenet": (classes * world.imagenet_per_class, classes * PROMPTS["imagenet"], 0),
         "cifar100": (CIFAR_CLASSES * world.cifar_per_class, CIFAR_CLASSES * PROMPTS["cifar100"], 0),
         "coco": (retrieval, CAPTIONS * retrieval, 0),
         "flickr8k": (world.flickr_images, CAPTIONS * world.flickr_images, 0),
-        "okvqa": (
-            (world.okvqa_questions + 1) // 2,
-            len(questions.KNOWLEDGE) * source.max_answers,
-            world.okvqa_questions,
-        ),
-        "textvqa": (
-            max(1, world.textvqa_questions * 3 // 4),
-            len(questions.READING) * source.max_answers,
-            world.textvqa_questions,
-        ),
+        "okvqa": ((okvqa + 1) // 2, knowledge, okvqa),
+        "textvqa": (max(1, textvqa * 3 // 4), reading, textvqa),
     }
     return Rows(*known[source.format], "world")
 
@@ -130,8 +123,3 @@ def _shards(root: Path) -> int | None:
     with tarfile.open(shards[0]) as archive:
         keys = {member.name.partition(".")[0] for member in archive if member.isreg()}
     return round(len(keys) * sum(shard.stat().st_size for shard in shards) / shards[0].stat().st_size)
-
-
-def as_dict(rows: dict[str, Rows | None]) -> dict[str, Any]:
-    """As plain data."""
-    return {place: None if own is None else asdict(own) for place, own in rows.items()}

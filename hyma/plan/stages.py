@@ -1,13 +1,14 @@
-"""Which stages of dvc.yaml `dvc repro` will run: those that changed, and what depends on them.
+"""Which stages `dvc repro` will run: those that changed, and what depends on them.
 
-DVC's own status looks at stages one by one. Nothing is run or locked here, and nothing is written but DVC's
-own notes, in .dvc/tmp and outside the project. DVC may still take a stage from its run cache, where an
-earlier run with the same inputs is kept; here such a stage counts as one that runs.
+A dry run of DVC does not say so: it follows no change beyond the stage itself, and in a fresh clone it stops at the
+first output that is not there. So DVC's own status is asked stage by stage, and followed here. Nothing is run, and
+nothing is written but DVC's own notes, in .dvc/tmp and outside the project. DVC may still take a stage from its run
+cache, where an earlier run with the same inputs is kept; here such a stage counts as one that runs.
 """
 
 import logging
-from collections import Counter
-from collections.abc import Collection
+import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,25 +18,37 @@ from hyma.common.errors import HymaError
 RUN, RESTORE, KEEP = "run", "restore", "keep"
 """It will run; only its outputs are fetched from DVC's cache; it stays as it is."""
 PIPELINE = "dvc.yaml"
-CONSTANT = {"check"}
-"""Stages whose output is always the same: they run, and nothing follows from it."""
+CONSTANT = "check"
+"""The stage that reads all of params.yaml and so runs for any change; what follows from one, other stages tell."""
 REPEATS = {"world", "prepare_training", "prepare"}
 """Stages that make the same again from the same inputs: what they make is missing, but not changed. All others
 measure seconds or round differently elsewhere."""
 
 
 @dataclass(frozen=True)
-class Pipeline:
-    """What `dvc repro` will do."""
+class Stage:
+    """A stage of the pipeline, and what `dvc repro` will do with it."""
 
-    states: dict[str, str]
-    """Stage → `RUN`, `RESTORE` or `KEEP`, those it depends on first."""
+    address: str
+    """As DVC shows it, such as ``embedded/dvc.yaml:world@embedded``."""
+    state: str
+    """`RUN`, `RESTORE` or `KEEP`."""
     lock_lines: float
-    """Of dvc.lock, which is read and written with every stage: the mean of what it has and what it will have."""
+    """Of the lock file that it stands in, read and written with every stage: the mean of now and later."""
+
+    @property
+    def name(self) -> str:
+        """Without its folder, and without what ``foreach`` or ``matrix`` appended."""
+        return self.address.rpartition(":")[2].partition("@")[0]
+
+    @property
+    def instance(self) -> str:
+        """What ``foreach`` or ``matrix`` appended; nothing where there is neither."""
+        return self.address.partition("@")[2]
 
 
-def look(folder: Path) -> Pipeline:
-    """Look at every stage of the pipeline in `folder`.
+def look(folder: Path) -> list[Stage]:
+    """Look at every stage of the pipeline in `folder`, and at those in folders below that it needs, these first.
 
     Raises:
         HymaError: if there is no pipeline, or it is not in a DVC and git repository, or has a mistake.
@@ -49,7 +62,7 @@ def look(folder: Path) -> Pipeline:
     logging.getLogger("dvc").setLevel(logging.ERROR)
     try:
         with Repo(str(folder)) as repo:
-            return _decide(repo, (folder / PIPELINE).resolve())
+            return _decide(repo.index.graph, (folder / PIPELINE).resolve())
     except NotDvcRepoError:
         raise HymaError(f"{folder.resolve()}: not a DVC repository; run `dvc init` there") from None
     except SCMError:
@@ -58,29 +71,36 @@ def look(folder: Path) -> Pipeline:
         raise HymaError(f"{folder / PIPELINE}: {' '.join(str(error).split())}") from None
 
 
-def _decide(repo: Any, pipeline: Path) -> Pipeline:
+def _decide(graph: Any, pipeline: Path) -> list[Stage]:
+    """Decide in the order of `graph`, in which an edge leads from a stage to what it depends on."""
     import networkx
 
-    graph = repo.index.graph  # an edge leads from a stage to what it depends on
-    decided: dict[Any, str] = {}
+    own = [stage for stage in graph if Path(stage.path) == pipeline]
+    needed = graph.subgraph({*own}.union(*(networkx.descendants(graph, stage) for stage in own)))
+    lines = {path: _lock_lines(Path(path), needed) for path in {stage.path for stage in needed}}
     spreads: set[Any] = set()
-    for stage in reversed(list(networkx.topological_sort(graph))):
-        if Path(stage.path) != pipeline:
-            continue
+    decided = []
+    for stage in reversed(list(networkx.topological_sort(needed))):
         upstream = list(graph.successors(stage))
         changed = bool(spreads.intersection(upstream)) or _changed(stage, upstream)
-        decided[stage] = RUN if changed else _outputs(stage.outs)
-        name = stage.name.partition("@")[0]
-        if decided[stage] == RUN and name not in CONSTANT and (changed or name not in REPEATS):
+        state = RUN if changed else _outputs(stage.outs)
+        found = Stage(_address(stage, pipeline), state, lines[stage.path])
+        if state == RUN and found.name != CONSTANT and (changed or found.name not in REPEATS):
             spreads.add(stage)
-    return Pipeline({stage.name: state for stage, state in decided.items()}, _lock_lines(pipeline, decided))
+        decided.append(found)
+    return decided
 
 
-def _lock_lines(pipeline: Path, stages: Collection[Any]) -> float:
+def _address(stage: Any, pipeline: Path) -> str:
+    name, file = getattr(stage, "name", stage.addressing), Path(stage.path)
+    return name if file == pipeline else f"{os.path.relpath(file, pipeline.parent)}:{name}"
+
+
+def _lock_lines(pipeline: Path, stages: Iterable[Any]) -> float:
     lock = pipeline.with_suffix(".lock")
     now = len(lock.read_bytes().splitlines()) if lock.is_file() else 0
     # A stage's name, command and headings, and four lines a file: path, hash, digest, size.
-    later = sum(5 + 4 * len([*stage.deps, *stage.outs]) for stage in stages)
+    later = sum(5 + 4 * len([*one.deps, *one.outs]) for one in stages if Path(one.path) == pipeline)
     return (now + later) / 2
 
 
@@ -88,41 +108,26 @@ def _changed(stage: Any, upstream: list[Any]) -> bool:
     """Whether a stage's command, params or inputs changed, as far as they are there; cheap looks come first."""
     from dvc.dependency import ParamsDependency
 
-    if stage.always_changed or stage.changed_stage() or (stage.is_callback and not stage.frozen):
+    if stage.always_changed or stage.changed_stage() or stage.is_callback:
         return True
-    outputs = {Path(output.fs_path): output.hash_info for before in upstream for output in before.outs}
-    inputs = [] if stage.frozen else stage.deps
-    return any(
-        _changed_input(dependency, outputs, isinstance(dependency, ParamsDependency))
-        for dependency in sorted(inputs, key=lambda one: not isinstance(one, ParamsDependency))
-    )
+    made = {Path(output.fs_path): output for before in upstream for output in before.outs}
+    inputs = sorted(stage.deps, key=lambda one: not isinstance(one, ParamsDependency))
+    return any(_changed_input(one, made) for one in inputs)
 
 
-def _changed_input(dependency: Any, outputs: dict[Path, Any], is_param: bool) -> bool:
-    """Whether an input differs from what dvc.lock says of it, given what the stages before it make."""
-    # Without a digest in dvc.lock it is new: nothing, however large, is read to find that out.
-    if not dependency.hash_info:
-        return True
+def _changed_input(dependency: Any, made: dict[Path, Any]) -> bool:
+    """Whether an input differs from what the lock file says of it, given what the stages before it make."""
     path = Path(dependency.fs_path)
-    if is_param:
-        return bool(dependency.status())
-    if outputs.get(path, dependency.hash_info) != dependency.hash_info:
+    # Without a digest in the lock file it is new: nothing, however large, is read to find that out.
+    if not dependency.hash_info or (path in made and made[path].hash_info != dependency.hash_info):
         return True
-    made = any(path == one or path in one.parents or one in path.parents for one in outputs)
-    if not dependency.exists:
-        return not made
-    return bool(dependency.status()) and not (made and _partly_missing(dependency))
-
-
-def _partly_missing(dependency: Any) -> bool:
-    """Whether a folder lacks files that it held when dvc.lock was written, and holds no others."""
-    obj = dependency.get_obj() if dependency.hash_info.isdir else None
-    if obj is None:
-        return False
-    root = Path(dependency.fs_path)
-    before = {"/".join(key) for key, *_ in obj}
-    now = {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()}
-    return now < before
+    within = [
+        output
+        for place, output in made.items()
+        if path == place or path in place.parents or place in path.parents
+    ]
+    # What is missing is made again as it was, or the stage that makes it has changed itself.
+    return all(output.exists for output in within) and bool(dependency.status())
 
 
 def _outputs(outputs: list[Any]) -> str:
@@ -133,16 +138,10 @@ def _outputs(outputs: list[Any]) -> str:
     return RESTORE if cached else RUN
 
 
-def summary(states: dict[str, str]) -> dict[str, Any]:
-    """The stages counted by name, without what ``foreach`` or ``matrix`` appended, in the pipeline's order."""
-    groups: dict[str, Counter[str]] = {}
-    for stage, state in states.items():
-        groups.setdefault(stage.partition("@")[0], Counter())[state] += 1
-    total = Counter(states.values())
-    return {
-        "total": len(states),
-        **{state: total[state] for state in (RUN, RESTORE, KEEP)},
-        "by_name": {
-            name: {state: count[state] for state in (RUN, RESTORE, KEEP)} for name, count in groups.items()
-        },
-    }
+def summary(stages: list[Stage]) -> dict[str, Any]:
+    """The stages counted by state, and by name and state, in the pipeline's order."""
+    by_name: dict[str, dict[str, int]] = {}
+    for stage in stages:
+        by_name.setdefault(stage.name, {RUN: 0, RESTORE: 0, KEEP: 0})[stage.state] += 1
+    total = {state: sum(count[state] for count in by_name.values()) for state in (RUN, RESTORE, KEEP)}
+    return {"total": len(stages), **total, "by_name": by_name}

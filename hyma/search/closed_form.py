@@ -84,17 +84,23 @@ def _leading(centred_ND: Tensor, kept: int) -> tuple[Tensor, Tensor, float]:
     them for a fraction of a whole decomposition; its draws are the same every time.
     """
     count, width = centred_ND.shape
-    drawn = kept + OVERSAMPLED
+    drawn, flops = kept + OVERSAMPLED, leading_flops(count, width, kept)
     if drawn > min(count, width) // 2:
         variance_D, basis_DD = torch.linalg.eigh(centred_ND.T @ centred_ND / count)
-        flops = 2.0 * count * width**2 + EIGH_PER_CUBE * float(width) ** 3
         return variance_D.flip(0)[:kept].clamp_min(0), basis_DD.flip(1)[:, :kept], flops
     with torch.random.fork_rng(devices=[centred_ND.device] if centred_ND.is_cuda else []):
         torch.manual_seed(0)
         _, value_Q, basis_DQ = torch.svd_lowrank(centred_ND, q=drawn, niter=1)
-    # Four products with the features, three orthogonal bases, and the decomposition of what is left.
-    flops = 8.0 * count * width * drawn + 4.0 * drawn**2 * (2 * count + width) + 6.0 * drawn**2 * width
     return value_Q[:kept].square() / count, basis_DQ[:, :kept], flops
+
+
+def leading_flops(count: int, width: int, kept: int) -> float:
+    """What finding the `kept` leading directions of features [N, D] costs; half of them is where the ways part."""
+    drawn = kept + OVERSAMPLED
+    if drawn > min(count, width) // 2:
+        return 2.0 * count * width**2 + EIGH_PER_CUBE * float(width) ** 3
+    # Four products with the features, three orthogonal bases, and the decomposition of what is left.
+    return 8.0 * count * width * drawn + 4.0 * drawn**2 * (2 * count + width) + 6.0 * drawn**2 * width
 
 
 @dataclass(frozen=True)
@@ -138,13 +144,17 @@ def shared_space(
     image_AK = (cross_BA.T @ text_BK) * torch.where(real_K, 1 / value_K.clamp_min(1e-30), 0)
     text_BK = torch.nn.functional.pad(text_BK * real_K, (0, width - len(value_K)))
     image_AK = torch.nn.functional.pad(image_AK, (0, width - len(value_K)))
-    many, few = image_NA.shape[1], text_NB.shape[1]
-    flops = 2.0 * len(image_NA) * many * few + 2.0 * few**2 * many + EIGH_PER_CUBE * float(few) ** 3
     return SharedSpace(
         [image_AK[span] for span in columns],
         [text_BK[span] for span in rows],
-        flops + 2.0 * few * many * width,
+        shared_space_flops(len(image_NA), image_NA.shape[1], text_NB.shape[1], width),
     )
+
+
+def shared_space_flops(count: int, images: int, texts: int, width: int) -> float:
+    """What `shared_space` costs on N samples, `images` and `texts` components of all encoders of a side."""
+    flops = 2.0 * count * images * texts + 2.0 * texts**2 * images + EIGH_PER_CUBE * float(texts) ** 3
+    return flops + 2.0 * texts * images * width
 
 
 def common_covariance(

@@ -6,9 +6,49 @@ import torch
 from torch import nn
 
 from hyma.common.names import PairName
-from hyma.search.network import DenseHypernetwork, FactorisedHypernetwork
+from hyma.search.closed_form import SharedSpace, Whitening, leading_flops, shared_space_flops
+from hyma.search.network import DenseHypernetwork, FactorisedHypernetwork, split_hidden
+from hyma.search.params import HymaParams
 from hyma.stitching import flops
 from hyma.stitching.connectors import ConnectorSpec
+from hyma.stitching.shapes import Shapes
+
+
+class _Products(nn.Module):
+    """The products of a dense hypernetwork, without cutting them into connectors: for the meta device, too."""
+
+    def __init__(self, network: DenseHypernetwork):
+        super().__init__()
+        self.network = network
+
+    def forward(self, pairs: torch.Tensor) -> torch.Tensor:
+        return self.network.codes(pairs) @ self.network.decoder
+
+
+def on_meta(
+    specs: dict[PairName, ConnectorSpec], shapes: Shapes, params: HymaParams
+) -> DenseHypernetwork | FactorisedHypernetwork:
+    """The hypernetwork that a search will build for `specs`, by shapes alone: no weight takes memory."""
+    with torch.device("meta"):
+        if params.decoder == "dense":
+            return DenseHypernetwork(specs, params.code_dim, params.widths)
+        samples, shared = shapes.drawn(params.samples), split_hidden(next(iter(specs.values())))[0]
+        images, texts = (
+            [_whitening(samples, width, params.components) for width in side.values()]
+            for side in (shapes.images, shapes.texts)
+        )
+        image_maps, text_maps = (
+            [torch.empty(white.map_DR.shape[1], shared) for white in side] for side in (images, texts)
+        )
+        components = [sum(map(len, maps)) for maps in (image_maps, text_maps)]
+        found = shared_space_flops(samples, components[0], components[1], shared)
+        space = SharedSpace(image_maps, text_maps, found)
+        return FactorisedHypernetwork(specs, images, texts, space)
+
+
+def _whitening(samples: int, width: int, components: int) -> Whitening:
+    kept = min(width, components)
+    return Whitening(torch.empty(width), torch.empty(width, kept), leading_flops(samples, width, kept))
 
 
 def dense_search(
@@ -22,7 +62,8 @@ def dense_search(
     total = dict.fromkeys(flops.PARTS, 0.0)
     for spec in specs.values():
         flops.add(total, flops.pair_step(spec, batch), steps * bm / len(specs))
-    total["hypernetwork"] = flops.count_forward(network, torch.tensor([0])) * (
+    one = torch.zeros(1, dtype=torch.long, device=network.decoder.device)
+    total["hypernetwork"] = flops.count_forward(_Products(network), one) * (
         3 * steps * bm + len(network.specs)
     )
     total["optimizer"] = flops.optimizer(_size(network)) * steps

@@ -25,11 +25,34 @@ from hyma.stitching.normalised import Normalised
 from hyma.stitching.pair_losses import pair_losses
 from hyma.stitching.params import ConnectorParams
 from hyma.stitching.result import SearchResult
+from hyma.stitching.shapes import Shapes
 from hyma.stitching.table import Table, mapped
 from hyma.stitching.trainer import Backward, Step, train
 from hyma.stitching.training_set import TrainingFeatures
 
 LABEL = "HYMA"
+
+
+def cost(shapes: Shapes, params: HymaParams, two_sided: bool = False) -> flops.Parts:
+    """FLOPs of a search, exactly: the hypernetwork's shapes decide them."""
+    batch, steps = min(params.batch, shapes.train), flops.steps(shapes.train, params.batch, params.epochs)
+    specs = _specs(shapes, two_sided)
+    network = network_flops.on_meta(specs, shapes, params)
+    if isinstance(network, DenseHypernetwork):
+        seen = {pair: specs[pair] for pair in shapes.seen}
+        return network_flops.dense_search(network, seen, batch, steps, params.bm)
+    start = network_flops.factorised_start(
+        network, shapes.drawn(params.samples), shapes.image_rows, shapes.text_rows
+    )
+    return start | network_flops.factorised_training(network, batch, steps, params.bm, len(shapes.seen))
+
+
+def _specs(shapes: Shapes, two_sided: bool) -> dict[PairName, ConnectorSpec]:
+    """The connectors of all pairs."""
+    specs = shapes.specs(shapes.pairs)
+    if two_sided:
+        return {pair: replace(spec, shared=split_hidden(spec)[0]) for pair, spec in specs.items()}
+    return specs
 
 
 def search(
@@ -55,11 +78,9 @@ def search(
         raise HymaError(
             f"params.yaml: hyma.bm: {params.bm} pairs a step, but there are only {len(features.seen)} pairs"
         )
+    shapes = Shapes.of(features, connector, seed)
     start = time.perf_counter()
-    data = Normalised(features, connector)
-    specs = {pair: features.spec(pair, connector) for pair in features.pairs}
-    if two_sided:
-        specs = {pair: replace(spec, shared=split_hidden(spec)[0]) for pair, spec in specs.items()}
+    data, specs = Normalised(features, connector), _specs(shapes, two_sided)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         build = _dense if params.decoder == "dense" else _factorised
@@ -83,7 +104,7 @@ def search(
     result.gradients = gradient_statistics(torch.stack(after), [*features.images, *features.texts])
     _predict(network, data, specs, result)
     result.seconds = time.perf_counter() - start
-    result.flops = _flops(features, network, specs, params)
+    result.flops = cost(shapes, params, two_sided)
     return result
 
 
@@ -120,22 +141,6 @@ def gradient_statistics(norm_SE: Tensor, encoders: Sequence[str]) -> dict[str, d
             numbers = mean, variance / mean**2, taken.max() / taken.median()
             found[slug] = dict(zip(("mean", "variance", "peak"), map(float, numbers), strict=True))
     return found
-
-
-def _flops(
-    features: TrainingFeatures,
-    network: Hypernetwork,
-    specs: dict[PairName, ConnectorSpec],
-    params: HymaParams,
-) -> flops.Parts:
-    samples = len(features.train)
-    batch, steps = min(params.batch, samples), flops.steps(samples, params.batch, params.epochs)
-    seen = {pair: specs[pair] for pair in features.seen}
-    if isinstance(network, DenseHypernetwork):
-        return network_flops.dense_search(network, seen, batch, steps, params.bm)
-    images, sample = len(next(iter(features.images.values()))), len(features.sample(params.samples, 0)[0])
-    start = network_flops.factorised_start(network, sample, images, len(features.image_of_text_M))
-    return start | network_flops.factorised_training(network, batch, steps, params.bm, len(seen))
 
 
 def _dense(

@@ -16,6 +16,13 @@ from hyma.stitching.result import SearchResult, merge
 from hyma.stitching.training_set import TrainingFeatures
 
 LABEL = "HYMA, best pairs refined"
+BEFORE = "the search before"
+"""The part of its cost that is not its own."""
+
+
+def cost(params: RefineParams, before: Parts) -> Parts:
+    """The most that a search spends, in FLOPs, after one that cost `before`: which pairs are best, only that knows."""
+    return {BEFORE: sum(before.values()), "refinement": params.flops}
 
 
 def search(
@@ -67,7 +74,7 @@ def search(
         stitches=stitches | refined.stitches,
         seconds=record["seconds"] + refined.seconds,
         steps=record["steps"] + refined.steps,
-        flops={"the search before": sum(record["flops"].values())} | spent,
+        flops={BEFORE: sum(record["flops"].values())} | spent,
         notes={"refined": ", ".join(best), "steps a pair": str(steps)},
     )
 

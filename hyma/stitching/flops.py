@@ -8,12 +8,13 @@ nothing else. Letters: B batch, D a width, P parameters.
 
 import logging
 import warnings
+from functools import cache
 
 import torch
 from torch import Tensor, nn
 
 from hyma.common.names import PairName
-from hyma.stitching.connectors import Connector, ConnectorSpec, forward, initialise
+from hyma.stitching.connectors import Connector, ConnectorSpec, forward
 
 ADAMW_PER_PARAMETER = 14
 """AdamW's elementwise operations a parameter and step: decay 1, moments 7, root with bias correction 3, update 3."""
@@ -31,7 +32,7 @@ class _ConnectorModule(nn.Module):
 
 
 def count_forward(model: nn.Module, *inputs: Tensor) -> float:
-    """FLOPs of one forward pass, by fvcore."""
+    """FLOPs of one forward pass, by fvcore; of a module and tensors on the meta device, too."""
     logging.getLogger("fvcore").setLevel(logging.ERROR)
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # its import warns of what torch deprecates
@@ -42,10 +43,16 @@ def count_forward(model: nn.Module, *inputs: Tensor) -> float:
         return 2.0 * analysis.total()
 
 
+@cache
 def connector_forward(spec: ConnectorSpec, batch: int) -> float:
-    """FLOPs of a connector on B texts: 2·B·out·in a layer."""
-    connector = initialise(spec, torch.Generator().manual_seed(0))
-    return count_forward(_ConnectorModule(connector), torch.zeros(batch, spec.d_text))
+    """FLOPs of a connector on B texts: 2·B·out·in a layer. Counted by shapes: nothing is computed."""
+    with torch.device("meta"):
+        connector = {
+            f"{part}{index}": torch.empty(shape)
+            for index, (out, into) in enumerate(spec.layers)
+            for part, shape in (("weight", (out, into)), ("bias", (out,)))
+        }
+        return count_forward(_ConnectorModule(connector), torch.empty(batch, spec.d_text))
 
 
 def connector_backward(spec: ConnectorSpec, batch: int) -> float:

@@ -18,6 +18,7 @@ from hyma.stitching.normalised import Normalised
 from hyma.stitching.pair_losses import pair_losses
 from hyma.stitching.params import ConnectorParams, GridParams, TrainingParams
 from hyma.stitching.result import SearchResult, merge
+from hyma.stitching.shapes import Shapes
 from hyma.stitching.trainer import train
 from hyma.stitching.training_set import TrainingFeatures
 
@@ -50,6 +51,13 @@ def search(
         return replace(train_pair(features, params, connector, seed, pair), flops=cost)
 
     return merge(one(pair) for pair in (features.pairs if pairs is None else pairs))
+
+
+def cost(shapes: Shapes, params: TrainingParams, pairs: Sequence[PairName] | None = None) -> flops.Parts:
+    """FLOPs of training `pairs` (all, unless given) for ``params.epochs``; a search does not count itself."""
+    own = shapes.specs(shapes.pairs if pairs is None else pairs)
+    steps = flops.steps(shapes.train, params.batch, params.epochs)
+    return flops.grid(own, min(params.batch, shapes.train), steps)
 
 
 def train_pairs(

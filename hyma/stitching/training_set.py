@@ -22,6 +22,8 @@ from hyma.stitching.table import Streamed, Table, fits
 
 FEWEST = 6
 """Held-out images below which recall@5 cannot tell pairs apart."""
+MOST = 1000
+"""Held-out images."""
 
 
 @dataclass
@@ -152,16 +154,19 @@ def assemble(
     )
 
 
-def split(
-    image_of_text_M: np.ndarray, holdout: float, seed: int, most: int = 1000
-) -> tuple[np.ndarray, np.ndarray]:
-    """Split captions by image into those that train and one each of the held-out images (`most` at most).
+def held_out_count(images: int, holdout: float) -> int:
+    """How many of so many images are held out: the share `holdout`, `MOST` at most."""
+    return min(MOST, round(images * holdout))
+
+
+def split(image_of_text_M: np.ndarray, holdout: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Split captions by image into those that train and one each of the held-out images.
 
     Raises:
         HymaError: if there are too few images to hold enough out.
     """
     image_N, first_caption_N = np.unique(image_of_text_M, return_index=True)
-    wanted = min(most, round(len(image_N) * holdout))
+    wanted = held_out_count(len(image_N), holdout)
     if wanted < FEWEST:
         raise HymaError(
             f"params.yaml: connector.holdout: {holdout} of {len(image_N)} images leaves {wanted}, too few to score "

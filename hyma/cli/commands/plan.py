@@ -1,8 +1,8 @@
 """Say what `dvc repro` will run for the params.yaml of this folder, and what it will take.
 
 It says what is missing and how to get it, which stages will run, the sizes of downloads and results, the
-floating-point operations of every encoder and search method, memory, and hours on this machine. Nothing is
-downloaded or written; it takes about twenty seconds, in which this machine's speed is measured.
+floating-point operations of every encoder and search method, memory, and time: by what searches took in the last run
+here if there is one, else by typical figures of two cores. Nothing is run, downloaded or written.
 """
 
 import argparse

@@ -9,14 +9,14 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Annotated, TypeVar
+from typing import TypeVar
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
 from hyma.common.names import PairName
-from hyma.common.params import Section
+from hyma.methods.shared.closed_flops import principal_flops, validation_flops, vectors_flops
+from hyma.methods.shared.closed_params import StitchParams, fitted
 from hyma.methods.shared.similarity import TINY, Undefined
 from hyma.search.closed_form import Principal
 from hyma.stitching.connectors import Connector, forward
@@ -30,37 +30,10 @@ Image = TypeVar("Image")
 Text = TypeVar("Text")
 Setting = dict[str, float]
 """Regularisation: the name of a list in params.yaml → the value taken from it."""
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=1)]
 PARTS = ("principal components", "solves", "validation")
 """Of the cost. The first is an encoder's: Gram matrix and eigendecomposition, or what stands for them."""
-SHARE = 0.2
-"""Of the sample, what validates where there is less than was asked for."""
 RANK = 1e-6
 """Singular value, relative to the largest, below which a direction is rounding."""
-
-
-class StitchParams(Section):
-    """What every such method's section holds."""
-
-    samples: int = Field(4000, ge=2, description="training images to fit on, each with one caption")
-    validation: int = Field(
-        500,
-        ge=1,
-        description="further ones to choose the regularisation on; at most a fifth if there are too few",
-    )
-
-
-class WhiteningParams(StitchParams):
-    """What the section of a method holds that whitens the encoders."""
-
-    components: int = Field(256, ge=1, description="components kept of every encoder's features")
-    shrinkage: list[Positive] = Field(
-        [0.01, 0.003, 0.001], min_length=1, description="ridges on their variances to choose from"
-    )
-    directions: list[Count] = Field(
-        [32, 64, 128], min_length=1, description="numbers of directions to choose from, the strongest first"
-    )
 
 
 @dataclass(frozen=True)
@@ -107,9 +80,8 @@ class Stitching:
         wanted = params.samples + params.validation
         image_rows, text_rows = features.sample(wanted, seed)
         found = len(image_rows)
-        few = min(params.validation, max(1, round(SHARE * found)))
+        split = found - fitted(found, params)
         order = torch.randperm(found, generator=torch.Generator().manual_seed(seed)).to(image_rows.device)
-        split = params.validation if found == wanted else few
         self.image_rows_V, self.text_rows_V = image_rows[order[:split]], text_rows[order[:split]]
         self.image_rows_N, self.text_rows_N = image_rows[order[split:]], text_rows[order[split:]]
         self.flops = dict.fromkeys(PARTS, 0.0)
@@ -132,8 +104,9 @@ class Stitching:
         """
         refuse_constant(feature_ND)
         principal = Principal.fit(feature_ND, components)
-        projection = 2.0 * len(feature_ND) * principal.basis_DR.numel()
-        self.flops["principal components"] += principal.flops + projection
+        self.flops["principal components"] += principal_flops(
+            len(feature_ND), feature_ND.shape[1], components
+        )
         return Side(principal, principal(feature_ND))
 
     def stitch_pairs(
@@ -171,7 +144,7 @@ class Stitching:
             image_VD = forward(candidate.image_connector, image_VD)
             cost += candidate.image_connector["weight0"].numel()
         count, width = text_VK.shape
-        self.flops["validation"] += 2.0 * count * (cost + count * width)
+        self.flops["validation"] += validation_flops(count, cost, width)
         return recall(text_VK, image_VD)
 
     def _choose(self, pair: PairName, candidates: Iterable[Candidate]) -> None:
@@ -222,18 +195,20 @@ def canonical(
     """
     cross_SR = text.score_NR.T @ image.score_NR / len(text.score_NR)
     search.flops["solves"] += 2.0 * len(text.score_NR) * cross_SR.numel()
-    few, many = sorted(cross_SR.shape)
     for shrinkage in shrinkages:
         white_SR = text.principal.scale(shrinkage)[:, None] * cross_SR * image.principal.scale(shrinkage)
         text_SK, value_K, image_KR = torch.linalg.svd(white_SR, full_matrices=False)
-        # The R-SVD with both sides' vectors (Golub & Van Loan 2013, Matrix Computations, 8.6.3).
-        search.flops["solves"] += 6.0 * many * few**2 + 20.0 * few**3
+        search.flops["solves"] += vectors_flops(*cross_SR.shape)
         yield shrinkage, image_KR.T, value_K, text_SK
 
 
 def cuts(value_K: Tensor, directions: Iterable[int]) -> list[int]:
     """The numbers of directions to try: those asked for, or the rank where that is less, each once."""
-    rank = max(1, int((value_K > RANK * value_K.max()).sum()))
+    return at_most(max(1, int((value_K > RANK * value_K.max()).sum())), directions)
+
+
+def at_most(rank: int, directions: Iterable[int]) -> list[int]:
+    """The numbers of directions asked for, or the rank where that is less, each once."""
     return list(dict.fromkeys(min(count, rank) for count in directions))
 
 

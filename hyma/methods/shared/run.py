@@ -8,9 +8,10 @@ from hyma.common.errors import HymaError
 from hyma.common.params import Section
 from hyma.search import hyma_search, refine
 from hyma.search.params import HymaParams, RefineParams
-from hyma.stitching import flops, grid
+from hyma.stitching import grid
 from hyma.stitching.params import ConnectorParams, GridParams
 from hyma.stitching.result import SearchResult, as_record
+from hyma.stitching.shapes import Shapes
 from hyma.stitching.training_set import TrainingFeatures
 
 OWN: dict[str, type[Section]] = {"hyma": HymaParams, "grid": GridParams, "refine": RefineParams}
@@ -52,19 +53,9 @@ def run_method(
         return hyma_search.search(features, settings, connector, seed)
     if name == "grid":
         found = grid.search(features, settings, connector, seed)
-        return replace(found, flops=grid_flops(features, settings, connector))
+        return replace(found, flops=grid.cost(Shapes.of(features, connector, seed), settings))
     if name == "refine":
         if before is None:
             raise HymaError("refine starts from HYMA's connectors; search with hyma, too")
         return refine.search(features, settings, connector, seed, as_record(before), before.stitches)
     return methods.load(name).search(features, settings, connector, seed)
-
-
-def grid_flops(
-    features: TrainingFeatures, settings: GridParams, connector: ConnectorParams
-) -> dict[str, float]:
-    """What grid search on all pairs costs, by part; it does not count itself."""
-    samples = len(features.train)
-    specs = {pair: features.spec(pair, connector) for pair in features.pairs}
-    steps = flops.steps(samples, settings.batch, settings.epochs)
-    return flops.grid(specs, min(settings.batch, samples), steps)

@@ -14,6 +14,7 @@ from hyma.common.params import Section
 from hyma.methods.shared.similarity import Undefined
 from hyma.stitching.normalise import Normaliser
 from hyma.stitching.params import ConnectorParams
+from hyma.stitching.shapes import Shapes
 from hyma.stitching.training_set import TrainingFeatures
 
 Image = TypeVar("Image")
@@ -99,6 +100,16 @@ def score_pairs(
             else:
                 scores[pair] = compare(image, text)
     return scores, failed
+
+
+def square_flops(shapes: Shapes, samples: int) -> float:
+    """Floating-point operations of a product of all samples with all samples, 2N²D, for every encoder."""
+    return sum(2.0 * shapes.drawn(samples) ** 2 * width for width in shapes.widths)
+
+
+def decomposition_flops(shapes: Shapes, samples: int) -> float:
+    """Floating-point operations of `svd_flops` for every encoder."""
+    return sum(svd_flops(shapes.drawn(samples), width) for width in shapes.widths)
 
 
 def svd_flops(rows: int, columns: int) -> float:
