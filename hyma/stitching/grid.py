@@ -43,18 +43,15 @@ def search(
     Raises:
         HymaError: if a loss is not finite.
     """
-    samples = len(features.train)
-    steps, batch = flops.steps(samples, params.batch, params.epochs), min(params.batch, samples)
-
-    def one(pair: PairName) -> SearchResult:
-        cost = flops.grid({pair: features.spec(pair, connector)}, batch, steps)
-        return replace(train_pair(features, params, connector, seed, pair), flops=cost)
-
-    return merge(one(pair) for pair in (features.pairs if pairs is None else pairs))
+    shapes = Shapes.of(features, connector, seed)
+    return merge(
+        replace(train_pair(features, params, connector, seed, pair), flops=cost(shapes, params, [pair]))
+        for pair in (features.pairs if pairs is None else pairs)
+    )
 
 
 def cost(shapes: Shapes, params: TrainingParams, pairs: Sequence[PairName] | None = None) -> flops.Parts:
-    """FLOPs of training `pairs` (all, unless given) for ``params.epochs``; a search does not count itself."""
+    """FLOPs of training `pairs` (all, unless given) for ``params.epochs``."""
     own = shapes.specs(shapes.pairs if pairs is None else pairs)
     steps = flops.steps(shapes.train, params.batch, params.epochs)
     return flops.grid(own, min(params.batch, shapes.train), steps)

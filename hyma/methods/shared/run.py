@@ -1,6 +1,5 @@
 """One door to all search methods: their names, the models of their settings, and the call."""
 
-from dataclasses import replace
 from typing import Any
 
 from hyma import methods
@@ -11,7 +10,6 @@ from hyma.search.params import HymaParams, RefineParams
 from hyma.stitching import grid
 from hyma.stitching.params import ConnectorParams, GridParams
 from hyma.stitching.result import SearchResult, as_record
-from hyma.stitching.shapes import Shapes
 from hyma.stitching.training_set import TrainingFeatures
 
 OWN: dict[str, type[Section]] = {"hyma": HymaParams, "grid": GridParams, "refine": RefineParams}
@@ -52,8 +50,7 @@ def run_method(
     if name == "hyma":
         return hyma_search.search(features, settings, connector, seed)
     if name == "grid":
-        found = grid.search(features, settings, connector, seed)
-        return replace(found, flops=grid.cost(Shapes.of(features, connector, seed), settings))
+        return grid.search(features, settings, connector, seed)
     if name == "refine":
         if before is None:
             raise HymaError("refine starts from HYMA's connectors; search with hyma, too")
