@@ -30,6 +30,7 @@ class Evaluator:
             self.label_N = prepared.images["label"].to_numpy()[self.images].astype(int)
             self.target_M = texts["target"].to_numpy().astype(int)
             self.classes = len(prepared.meta.classes)
+            self.rounds = _rounds(self.target_M)
         elif self.task == "retrieval":
             new_row = np.full(len(prepared.images), -1)
             new_row[self.images] = np.arange(len(self.images))
@@ -103,7 +104,8 @@ class Evaluator:
     def class_vectors(self, text_MD: np.ndarray) -> np.ndarray:
         """Return each class's vector [C, D]: the mean of its prompts' unit vectors, brought to unit length again."""
         class_CD = np.zeros((self.classes, text_MD.shape[1]), np.float32)
-        np.add.at(class_CD, self.target_M, text_MD)
+        for rows in self.rounds:
+            class_CD[self.target_M[rows]] += text_MD[rows]
         return class_CD / np.maximum(np.linalg.norm(class_CD, axis=1, keepdims=True), 1e-12)
 
     def _label_ranks(self, image_ND: np.ndarray, text_MD: np.ndarray) -> np.ndarray:
@@ -141,6 +143,14 @@ def protocols(prepared: Prepared) -> list[Protocol]:
         return ["standard"]
     both: list[Protocol] = ["standard", "paper"]
     return both if "both" in named else [name for name in both if name in named]
+
+
+def _rounds(target_M: np.ndarray) -> list[np.ndarray]:
+    """Rows that come together: the first of every class, the second, and so on, in each no class twice."""
+    order_M = np.argsort(target_M, kind="stable")
+    sorted_M = target_M[order_M]
+    place_M = np.arange(len(sorted_M)) - np.searchsorted(sorted_M, sorted_M)
+    return [order_M[place_M == place] for place in range(int(place_M.max(initial=-1)) + 1)]
 
 
 def _chance_of_any(good: int, total: int, drawn: int) -> float:

@@ -65,7 +65,7 @@ def logits(section: Any, samples: int) -> float:
 
 def hypernetwork(params: HymaParams, shapes: Shapes) -> float:
     """HYMA's hypernetwork in training."""
-    network = flops.on_meta(shapes.specs(shapes.pairs), shapes, params)
+    network = flops.outline(shapes.specs(shapes.pairs), shapes, params)
     return float(COPIES_OF_WEIGHTS * FLOAT * sum(weight.numel() for weight in network.parameters()))
 
 

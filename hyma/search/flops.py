@@ -25,25 +25,25 @@ class _Products(nn.Module):
         return self.network.codes(pairs) @ self.network.decoder
 
 
-def on_meta(
+def outline(
     specs: dict[PairName, ConnectorSpec], shapes: Shapes, params: HymaParams
 ) -> DenseHypernetwork | FactorisedHypernetwork:
-    """The hypernetwork that a search will build for `specs`, by shapes alone: no weight takes memory."""
-    with torch.device("meta"):
-        if params.decoder == "dense":
+    """The hypernetwork that a search will build for `specs`, by shapes alone; a dense one takes no memory."""
+    if params.decoder == "dense":
+        with torch.device("meta"):
             return DenseHypernetwork(specs, params.code_dim, params.widths)
-        samples, shared = shapes.drawn(params.samples), split_hidden(next(iter(specs.values())))[0]
-        images, texts = (
-            [_whitening(samples, width, params.components) for width in side.values()]
-            for side in (shapes.images, shapes.texts)
-        )
-        image_maps, text_maps = (
-            [torch.empty(white.map_DR.shape[1], shared) for white in side] for side in (images, texts)
-        )
-        components = [sum(map(len, maps)) for maps in (image_maps, text_maps)]
-        found = shared_space_flops(samples, components[0], components[1], shared)
-        space = SharedSpace(image_maps, text_maps, found)
-        return FactorisedHypernetwork(specs, images, texts, space)
+    samples, shared = shapes.drawn(params.samples), split_hidden(next(iter(specs.values())))[0]
+    images, texts = (
+        [_whitening(samples, width, params.components) for width in side.values()]
+        for side in (shapes.images, shapes.texts)
+    )
+    image_maps, text_maps = (
+        [torch.zeros(white.map_DR.shape[1], shared) for white in side] for side in (images, texts)
+    )
+    components = [sum(map(len, maps)) for maps in (image_maps, text_maps)]
+    found = shared_space_flops(samples, components[0], components[1], shared)
+    with torch.random.fork_rng(devices=[]):
+        return FactorisedHypernetwork(specs, images, texts, SharedSpace(image_maps, text_maps, found))
 
 
 def _whitening(samples: int, width: int, components: int) -> Whitening:

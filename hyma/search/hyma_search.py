@@ -37,7 +37,7 @@ def cost(shapes: Shapes, params: HymaParams, two_sided: bool = False) -> flops.P
     """FLOPs of a search, exactly: the hypernetwork's shapes decide them."""
     batch, steps = min(params.batch, shapes.train), flops.steps(shapes.train, params.batch, params.epochs)
     specs = _specs(shapes, two_sided)
-    network = network_flops.on_meta(specs, shapes, params)
+    network = network_flops.outline(specs, shapes, params)
     if isinstance(network, DenseHypernetwork):
         seen = {pair: specs[pair] for pair in shapes.seen}
         return network_flops.dense_search(network, seen, batch, steps, params.bm)

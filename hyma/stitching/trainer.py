@@ -8,9 +8,9 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from inspect import unwrap
 
 import torch
-import torch._dynamo  # torch imports it at the first optimizer: here, lest a search's seconds hold it
 from torch import Tensor
 from tqdm import tqdm
 
@@ -114,6 +114,14 @@ def train(
     return history
 
 
+class AdamW(torch.optim.AdamW):
+    """The optimizer without the wrappers of torch's compiler, which is not used here and slow to import."""
+
+    add_param_group = unwrap(torch.optim.AdamW.add_param_group)
+    zero_grad = unwrap(torch.optim.AdamW.zero_grad)
+    step = torch.no_grad()(unwrap(torch.optim.AdamW.step))
+
+
 class _Optimizer:
     """AdamW with a schedule and clipped gradients, in any precision."""
 
@@ -125,7 +133,7 @@ class _Optimizer:
         device: torch.device,
     ):
         self.parameters, self.params, self.device = parameters, params, device
-        self.adamw = torch.optim.AdamW(
+        self.adamw = AdamW(
             parameters, lr=params.lr, betas=(0.9, params.beta2), weight_decay=params.weight_decay, fused=True
         )
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.adamw, warmup_cosine(steps, params.warmup))
