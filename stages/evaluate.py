@@ -4,9 +4,11 @@ Reads models/, features/benchmarks/ and data/prepared/benchmarks/, writes metric
 is known of a method's connectors on a benchmark is not worked out again (data/kept/).
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
+import torch
 from tqdm import tqdm
 
 from hyma.common import features, params
@@ -14,6 +16,7 @@ from hyma.common.experiment import names
 from hyma.common.files import atomic, read_json, write_json
 from hyma.common.kept import Kept, content
 from hyma.common.names import paired
+from hyma.common.pictures import cores
 from hyma.common.run import run
 from hyma.common.sources import code
 from hyma.evaluation import assess
@@ -76,9 +79,15 @@ def main() -> None:
         tqdm(total=total, desc="methods × benchmarks", disable=None) as bar,
     ):
         out.mkdir()
-        for slug in benchmarks:
+
+        def one(slug: str) -> None:
             scores = evaluate(slug, methods, kept, bar)
             write_json(out / f"{slug}.json", assess.content(Benchmark(slug), scores, own))
+
+        # A thread a core, each computing on its own: the products are too small for several.
+        torch.set_num_threads(1)
+        with ThreadPoolExecutor(cores()) as pool:
+            list(pool.map(one, benchmarks))
 
 
 if __name__ == "__main__":
