@@ -88,11 +88,12 @@ def main() -> None:
     )
     settings, where = params.read("extract", ExtractParams), device.resolve(params.read("device", str))
     work = Extraction(args.side, args.slug, own, settings, where)
+    sets: dict[Part, list[str]] = {"training": names("training"), "benchmarks": names("benchmarks")}
     with Kept(f"extract-{args.slug}") as kept:
-        for part in get_args(Part):
-            for name in names(part):
+        for part, names_of_sets in sets.items():
+            for name in names_of_sets:
                 work.data_set(part, name, kept)
-    for part in get_args(Part):
+    for part in sets:
         remove(UNFINISHED / part / args.slug)
 
 

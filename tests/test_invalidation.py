@@ -1,0 +1,154 @@
+"""What runs again after a change, and what of it is taken from what was kept: on a small experiment, by DVC's word."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.project import Project
+
+AFTER_A_SEARCH = {"evaluate", "rank", "report", "export"}
+
+
+@pytest.fixture(scope="module")
+def project(done: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A copy of the small experiment, run, with its cache and a history of its own."""
+    return done.clone(tmp_path_factory.mktemp("invalidation") / "project")
+
+
+@pytest.fixture(autouse=True)
+def put_back(project: Project) -> Iterator[None]:
+    """The experiment as it was, after every test."""
+    yield
+    project.run("git", "checkout", "-q", ".")
+    project.run("git", "clean", "-qfd", "hyma")
+    project.run("dvc", "checkout", "-q")
+
+
+def edit(project: Project, file: str) -> None:
+    """Change a file of code without changing what it does."""
+    path = project.folder / file
+    comment = "{# a remark #}" if path.suffix == ".j2" else "# a remark"
+    path.write_text(f"{path.read_text()}\n{comment}\n")
+
+
+def changed(project: Project) -> set[str]:
+    """The stages that `dvc status` names, those of the studies left out."""
+    found = json.loads(project.run("dvc", "status", "--json").strip().splitlines()[-1])
+    return {name for name in found if not name.startswith("studies/")}
+
+
+def repro(project: Project) -> tuple[set[str], dict[str, list[str]]]:
+    """The stages that `dvc repro` runs, and the results that each takes from what was kept."""
+    printed = project.run("dvc", "repro")
+    parts = re.split(r"Running stage '([^']+)'", printed)[1:]
+    ran = dict(zip(parts[::2], parts[1::2], strict=True))
+    return set(ran), {
+        name: re.findall(r"^(\S+): nothing .*: kept$", text, re.M) for name, text in ran.items()
+    }
+
+
+def test_nothing_changed(project: Project) -> None:
+    (project.folder / "hyma/stitching/.grid.py.swp").write_text("an editor's")
+    (project.folder / "hyma/stitching/notes.txt").write_text("somebody's")
+    assert changed(project) == set()
+
+
+def test_a_search_method(project: Project) -> None:
+    """It runs again, with what follows; no other method does."""
+    edit(project, "hyma/methods/cca.py")
+    assert changed(project) == {"check", "search"}
+    ran, kept = repro(project)
+    assert ran <= {"check", "search"} | AFTER_A_SEARCH
+    methods = project.params()["search"]["methods"]
+    assert sorted(kept["search"]) == sorted(set(methods) - {"cca"})
+
+
+def test_a_template_of_the_report(project: Project) -> None:
+    edit(project, "hyma/report/templates/page.html.j2")
+    assert changed(project) == {"report"}
+    assert repro(project)[0] == {"report"}
+
+
+def test_a_reader(project: Project) -> None:
+    """Only data sets of its format are prepared again; they come out the same, and nothing follows."""
+    edit(project, "hyma/readers/formats/coco.py")
+    assert changed(project) == {"prepare@coco"}
+    assert repro(project)[0] == {"prepare@coco"}
+
+
+def test_pairs_a_step(project: Project) -> None:
+    params = project.params()
+    params["hyma"]["bm"] = 2
+    project.write_params(params)
+    assert changed(project) == {"check", "train_hyma"}
+    ran, kept = repro(project)
+    assert ran == {"check", "train_hyma", "refine"} | AFTER_A_SEARCH
+    again = {name for name in kept["evaluate"] if name.endswith(("-hyma", "-refine"))}
+    assert not again
+    assert any(name.endswith("-grid") for name in kept["evaluate"])
+
+
+def test_a_new_image_encoder(project: Project) -> None:
+    """It alone is extracted, and only its pairs are trained."""
+    params = project.params()
+    params["image_encoders"]["again"] = dict(params["image_encoders"]["vit"])
+    project.write_params(params)
+    ran, _ = repro(project)
+    assert {name for name in ran if name.startswith(("extract", "train_grid"))} == {
+        "extract_image@again",
+        "train_grid@again",
+    }
+    assert not {name for name in ran if name.startswith(("prepare", "embedded"))}
+
+
+def test_a_new_text_encoder(project: Project) -> None:
+    """Every image encoder has a new pair; the others are not trained again."""
+    params = project.params()
+    params["text_encoders"]["again"] = dict(params["text_encoders"]["words"])
+    project.write_params(params)
+    ran, kept = repro(project)
+    assert {name for name in ran if name.startswith("extract")} == {"extract_text@again"}
+    texts = [slug for slug in params["text_encoders"] if slug != "again"]
+    for image in params["image_encoders"]:
+        assert sorted(kept[f"train_grid@{image}"]) == sorted(f"{image}-{text}" for text in texts)
+
+
+def test_a_new_benchmark(project: Project) -> None:
+    """Every encoder encodes it, and nothing else; nothing is trained."""
+    params = project.params()
+    params["benchmarks"]["again"] = dict(params["benchmarks"]["cifar100"])
+    project.write_params(params)
+    ran, kept = repro(project)
+    assert not {name for name in ran if name.startswith(("train", "search", "refine"))}
+    assert {name for name in ran if name.startswith("prepare")} == {"prepare@again"}
+    old = ["training-captions", *(f"benchmarks-{name}" for name in params["benchmarks"] if name != "again")]
+    for name in (name for name in ran if name.startswith("extract")):
+        assert sorted(kept[name]) == sorted(old)
+
+
+def test_a_method_switched_on(project: Project) -> None:
+    params = project.params()
+    before = list(params["search"]["methods"])
+    params["search"]["methods"] = [*before, "ridge"]
+    params["search"]["ridge"] = {"samples": 200}
+    project.write_params(params)
+    ran, kept = repro(project)
+    assert ran == {"check", "search"} | AFTER_A_SEARCH | {"probe"} & ran
+    assert sorted(kept["search"]) == sorted(before)
+
+
+def test_what_was_kept_may_be_deleted(project: Project) -> None:
+    """Nothing changes by it, and a stage that has to run makes it anew."""
+    before = (project.folder / "metrics/ranking.json").read_text()
+    kept = project.folder / "data/kept"
+    kept.rename(project.folder / "data/away")
+    assert changed(project) == set()
+    edit(project, "hyma/evaluation/assess.py")
+    ran, again = repro(project)
+    assert "evaluate" in ran
+    assert again["evaluate"] == []
+    assert (project.folder / "metrics/ranking.json").read_text() == before
+    Path(project.folder / "data/away").rename(project.folder / "data/unused")
