@@ -2,8 +2,8 @@
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -15,7 +15,9 @@ AFTER_A_SEARCH = {"evaluate", "rank", "report", "export"}
 @pytest.fixture(scope="module")
 def project(done: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A copy of the small experiment, run, with its cache and a history of its own."""
-    return done.clone(tmp_path_factory.mktemp("invalidation") / "project")
+    folder = tmp_path_factory.mktemp("invalidation") / "project"
+    shutil.copytree(done.folder, folder, symlinks=True)
+    return Project(folder)
 
 
 @pytest.fixture(autouse=True)
@@ -23,7 +25,7 @@ def put_back(project: Project) -> Iterator[None]:
     """The experiment as it was, after every test."""
     yield
     project.run("git", "checkout", "-q", ".")
-    project.run("git", "clean", "-qfd", "hyma")
+    project.run("git", "clean", "-qfdx", "hyma", "features", "models", "data/prepared")
     project.run("dvc", "checkout", "-q")
 
 
@@ -136,19 +138,17 @@ def test_a_method_switched_on(project: Project) -> None:
     params["search"]["ridge"] = {"samples": 200}
     project.write_params(params)
     ran, kept = repro(project)
-    assert ran == {"check", "search"} | AFTER_A_SEARCH | {"probe"} & ran
+    assert ran - {"probe"} == {"check", "search"} | AFTER_A_SEARCH
     assert sorted(kept["search"]) == sorted(before)
 
 
 def test_what_was_kept_may_be_deleted(project: Project) -> None:
     """Nothing changes by it, and a stage that has to run makes it anew."""
     before = (project.folder / "metrics/ranking.json").read_text()
-    kept = project.folder / "data/kept"
-    kept.rename(project.folder / "data/away")
+    shutil.rmtree(project.folder / "data/kept")
     assert changed(project) == set()
     edit(project, "hyma/evaluation/assess.py")
     ran, again = repro(project)
     assert "evaluate" in ran
     assert again["evaluate"] == []
     assert (project.folder / "metrics/ranking.json").read_text() == before
-    Path(project.folder / "data/away").rename(project.folder / "data/unused")
