@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from hyma.report.studies import stability as pages
-from hyma.report.training import unruly
 from hyma.search.params import HymaParams
 from hyma.stitching.params import ConnectorParams
 from hyma.studies import stability
@@ -125,12 +124,3 @@ def test_a_run_that_failed() -> None:
 def test_picture(found: Json, tmp_path: Path) -> None:
     pages.draw(tmp_path / "a.png", found)
     assert (tmp_path / "a.png").stat().st_size > 5000
-
-
-def test_encoders_are_listed_by_variance() -> None:
-    section = unruly(
-        {"calm": {"mean": 0.5, "variance": 0.1, "peak": 2}, "wild": {"mean": 3, "variance": 7, "peak": 40}},
-        "HYMA",
-    )
-    assert section.index("| wild | 3 | 7.000 | 40.0 |") < section.index("| calm | 0.5 | 0.100 | 2.0 |")
-    assert unruly({}, "HYMA") == ""
