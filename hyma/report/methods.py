@@ -77,7 +77,12 @@ def short(ranking: Json) -> str:
         kept = ("score", "regret", "ρ, by benchmark", "NDCG@5", "FLOPs", "seconds")
         cheaper = f"{own['× fewer FLOPs']} / {own['× less time']}"
         rows.append(
-            [label(ranking, method), picked(ranking["overall"][method]), *map(own.get, kept), cheaper]
+            [
+                label(ranking, method),
+                picked(ranking["overall"][method]),
+                *(own[name] for name in kept),
+                cheaper,
+            ]
         )
     header = ["method", "its pick", "score", "regret", "ρ", "NDCG@5", "FLOPs", "seconds", "times cheaper"]
     return table(header, rows, left=2)
