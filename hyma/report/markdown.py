@@ -18,10 +18,10 @@ Json = dict[str, Any]
 def page(template: str, found: Json, **context: Any) -> str:
     """Fill in ``<template>.md.j2``: there a paragraph may be broken into lines, and blank lines do not count.
 
-    Templates see `found` and, as ``oracle``, the name of its oracle for people.
+    Templates see `found` and, where it has an oracle, the name of that as ``oracle``.
     """
-    oracle = found["oracle"] if "oracle" in found else found["common"]["oracle"]
-    context |= {"found": found, "oracle": label(found, oracle)}
+    oracle = found.get("oracle") or found.get("common", {}).get("oracle")
+    context |= {"found": found} | ({"oracle": label(found, oracle)} if oracle else {})
     text = environment().get_template(f"{template}.md.j2").render(context)
     text = re.sub(r"(?<=\S) *\n(?! *(?:[\n#|>!]|- |$)) *", " ", text)
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
@@ -74,6 +74,6 @@ def environment(autoescape: bool = False) -> Environment:
     shown = (words.points, words.decimal, words.flops, words.seconds, words.times, words.pair, words.sentence)
     made.filters |= {show.__name__: show for show in (*shown, labels, span, arrows, value, picked)}
     made.filters["bold"] = "**{}**".format
-    known = (words.head, words.row, words.cheaper, label, picked)
+    known = (*shown, words.head, words.row, words.cheaper, label, picked)
     made.globals |= {"MAIN": MAIN, "choice": choice} | {function.__name__: function for function in known}
     return made
