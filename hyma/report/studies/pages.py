@@ -46,7 +46,8 @@ def _between(found: Sequence[float] | None, show: Show) -> str:
 def unseen_page(found: Json) -> str:
     """reports/unseen.md."""
     rho = {method: _mean(found["folds"], method, "spearman") for method in found["labels"]}
-    best = max((method for method in rho if rho[method] is not None), key=rho.__getitem__, default=None)
+    known = {method: value for method, value in rho.items() if value is not None}
+    best = max(known, key=known.__getitem__, default=None)
     return markdown.page("unseen", found, best=best, heads=_heads, mean=_mean)
 
 
