@@ -4,6 +4,7 @@ import os
 import platform
 import re
 import subprocess
+import sys
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
@@ -21,10 +22,12 @@ from hyma.ranking.rank import rank
 from hyma.report import environment, figures, methods
 from hyma.report import ranking as report
 from hyma.report.inputs import Inputs, label, of_two
+from hyma.report.markdown import flowing
 from hyma.report.ranking import page
 from hyma.stitching import records
 from hyma.wording import markdown
 from stages import report as stage
+from tests.imports import ROOT
 from tests.test_ranking import FLOPS, MEAN, PAIRS, PROBES, RECORDS, SCORES, benchmark, by_pair, record
 
 Json = dict[str, Any]
@@ -345,6 +348,21 @@ def test_a_file_name_does_not_break_the_table(made: Inputs) -> None:
     found = tables(page(replace(made, data=data)))[-2]
     assert found[1][0] == "toy"
     assert found[1][-1] == "cannot be opened"
+
+
+def test_templates_may_break_lines() -> None:
+    text = "\n\n# a\n\none \ntwo\n  -0.1% and\n*three*.\n\n\n\n- item\n  goes on\n- next\n\n> note\n>\n> note\n\n"
+    assert flowing(text + "| x |\n| :-- |\n\n\n") == (
+        "# a\n\none two -0.1% and *three*.\n\n- item goes on\n- next\n\n> note\n>\n> note\n\n| x |\n| :-- |\n"
+    )
+
+
+def test_rank_and_pages_load_without_what_is_slow() -> None:
+    modules = "hyma.ranking.rank, hyma.report.methods, hyma.report.compare, hyma.report.revisions"
+    slow = "{'torch', 'scipy', 'matplotlib', 'dvc', 'PIL'}"
+    code = f"import sys, {modules}\nprint(*({slow} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
 
 
 def test_flops_with_a_unit() -> None:

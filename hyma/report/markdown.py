@@ -16,13 +16,14 @@ Json = dict[str, Any]
 
 
 def page(template: str, found: Json, **context: Any) -> str:
-    """Fill in ``<template>.md.j2``: there a paragraph may be broken into lines, and blank lines do not count.
-
-    Templates see `found` and, where it has an oracle, the name of that as ``oracle``.
-    """
+    """Fill in ``<template>.md.j2``, which sees `found` and, where that has an oracle, its name as ``oracle``."""
     oracle = found.get("oracle") or found.get("common", {}).get("oracle")
     context |= {"found": found} | ({"oracle": label(found, oracle)} if oracle else {})
-    text = environment().get_template(f"{template}.md.j2").render(context)
+    return flowing(environment().get_template(f"{template}.md.j2").render(context))
+
+
+def flowing(text: str) -> str:
+    """Markdown in its final form: each paragraph and list item in one line, one blank line between blocks."""
     text = re.sub(r"(?<=\S) *\n(?! *(?:[\n#|>!]|- |$)) *", " ", text)
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
