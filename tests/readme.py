@@ -4,7 +4,7 @@ import json
 import re
 from pathlib import Path
 
-from hyma.report.ranking import short
+from hyma.report.methods import short
 from tests.imports import ROOT
 
 BLOCK = re.compile(r"(?<=<!-- results -->\n).*?(?=<!-- /results -->)", re.DOTALL)

@@ -18,7 +18,8 @@ from hyma.common.errors import HymaError
 from hyma.common.features import FeatureInfo
 from hyma.common.files import read_json, write_json
 from hyma.common.prepared import Prepared
-from hyma.evaluation.assess import assess
+from hyma.evaluation import assess
+from hyma.evaluation.benchmark import Benchmark
 from hyma.evaluation.params import EvaluateParams
 from hyma.ranking.rank import rank
 from hyma.report import two_pairs
@@ -87,17 +88,15 @@ def write_run(root: Path) -> None:
     stitch = Stitch(spec, {"weight0": torch.eye(3), "bias0": torch.zeros(3)}, l2, l2)
     for pair in PAIRS:
         alone = SearchResult("grid search", {pair: 1.0}, 4.0, {"all": 2e9}, {pair: stitch}, steps=1)
-        save(alone, root / "models/grid", pair)
+        save(alone, root / records.of_pair(pair).parent, pair)
     whole = SearchResult("HYMA", {"cam-good": 1.0}, 2.0, {"all": 1e9}, {"cam-good": stitch}, steps=1)
     whole.failed["cam-bad"] = "too wide"
     save(whole, root / "models/hyma")
-    save(SearchResult("C&A", dict.fromkeys(PAIRS, 0.0), 0.5), root / "models/search/cka")
+    save(SearchResult("C&A", dict.fromkeys(PAIRS, 0.0), 0.5), root / records.folder("cka"))
     found = {"grid": dict.fromkeys(PAIRS, stitch), "hyma": {"cam-good": stitch}}
     scores = {name: _write_benchmark(root, name, found) for name in BENCHMARKS}
     flops = {method: {"total": 1e9, "parts": {"all": 1e9}} for method in ("grid", "hyma", "cka")}
-    kept = {"grid": records.merge_records([read_json(root / f"models/grid/{pair}.json") for pair in PAIRS])}
-    kept |= {"hyma": read_json(root / "models/hyma/result.json")}
-    kept |= {"cka": read_json(root / "models/search/cka/result.json")}
+    kept = {method: records.read(method, PAIRS) for method in flops}
     write_json(root / "metrics/ranking.json", rank(scores, {"methods": flops}, kept))
     (root / "params.yaml").write_text(yaml.safe_dump({"seed": 1}))
 
@@ -105,13 +104,15 @@ def write_run(root: Path) -> None:
 def _write_benchmark(root: Path, name: str, found: dict[str, dict[str, Stitch]]) -> dict[str, Any]:
     data, image_ND, texts = BENCHMARKS[name]
     prepared.write(root / "data/prepared/benchmarks" / name, data, "pictures")
-    encoders = {"cam": (image_ND, data.images)} | {slug: (own, data.texts) for slug, own in texts.items()}
-    for slug, (feature_ND, rows) in encoders.items():
+    encoders: list[tuple[features.Side, str, np.ndarray, Any]] = [("image", "cam", image_ND, data.images)]
+    encoders += [("text", slug, own, data.texts) for slug, own in texts.items()]
+    for side, slug, feature_ND, rows in encoders:
         info = FeatureInfo(slug, data.meta.data_hash, 3, 1.0)
         chunk = (rows["id"].to_pylist(), feature_ND)
-        features.write(root / f"features/benchmarks/{slug}/{name}.arrow", info, [chunk])
-    values = {slug: feature_ND for slug, (feature_ND, _) in encoders.items()}
-    scores = assess(name, data, values, found, EvaluateParams(protocol="standard"))
+        features.write(root / features.file_of("benchmarks", side, slug, name), info, [chunk])
+    bench = Benchmark(name)
+    scored = {method: assess.score(bench.evaluators, bench.features, own) for method, own in found.items()}
+    scores = assess.content(bench, scored, EvaluateParams(protocol="standard"))
     write_json(root / f"metrics/benchmarks/{name}.json", scores)
     return scores
 
@@ -119,8 +120,8 @@ def _write_benchmark(root: Path, name: str, found: dict[str, dict[str, Stitch]])
 @pytest.fixture
 def run_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The small run, gone into."""
-    write_run(tmp_path)
     monkeypatch.chdir(tmp_path)
+    write_run(tmp_path)
     params._parse.cache_clear()
     yield tmp_path
     params._parse.cache_clear()
@@ -228,8 +229,8 @@ def test_mistakes_are_one_line(arguments: list[str], said: str) -> None:
 
 
 def test_where_nothing_has_run(run_folder: Path) -> None:
-    (run_folder / "models/grid/cam-bad.json").unlink()
-    with pytest.raises(HymaError, match=r"models/grid/cam-bad\.json: file not found; run `dvc repro`"):
+    records.of_pair("cam-bad").unlink()
+    with pytest.raises(HymaError, match=r"models/grid/cam/cam-bad\.json: file not found; run `dvc repro`"):
         compare("cam-good", "cam-bad")
     (run_folder / "metrics/ranking.json").unlink()
     with pytest.raises(HymaError, match=r"metrics/ranking\.json: file not found; run `dvc repro`"):

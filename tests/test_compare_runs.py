@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 
 from hyma.common.errors import HymaError
+from hyma.ranking.differences import changed_inputs, differences, outdated
+from hyma.ranking.movement import Run
+from hyma.ranking.movement import compare as compared
 from hyma.ranking.rank import rank
-from hyma.report import compare, figures, slopes, verdict
-from hyma.report.differences import changed_inputs, differences, outdated
-from hyma.report.movement import compare as compared
-from hyma.report.revisions import WORKSPACE, Run
+from hyma.report import compare, figures, slopes
+from hyma.report.markdown import value
+from hyma.report.revisions import WORKSPACE
 from tests.test_ranking import FLOPS, MEAN, PAIRS, RECORDS, SCORES, Json, benchmark, by_pair, record
 from tests.test_report import canvas, tables
 
@@ -90,15 +92,15 @@ def test_figures_are_those_of_the_rankings_where_all_is_common(found: Json) -> N
 
 
 def test_the_answer_comes_first(found: Json) -> None:
-    assert verdict.answer(found) == (
+    assert compare.answer(found) == (
         "**The winner changes: mid × words (`before`), big × bert (`later`).** Grid search scores them, in points: "
         "mid × words 50.0; big × bert 60.0. In the last run the new winner is worth 10.0 more than the first. HYMA "
         "ranks 2 of 6 pairs differently, big × bert most of all (rank 3 → 1); the first run's order and the last's "
         "agree at ρ = 0.771. Over all pairs its connectors score 1.0 points more on average."
     )
     lines = compare.page(found).split("\n\n")
-    assert lines[:2] == ["# What changed, and did it matter", verdict.answer(found)]
-    assert verdict.notes(found) == []
+    assert lines[:2] == ["# What changed, and did it matter", compare.answer(found)]
+    assert compare.notes(found) == []
 
 
 def test_the_page_in_tables(found: Json) -> None:
@@ -146,7 +148,7 @@ def test_the_page_in_tables(found: Json) -> None:
 
 def test_equal_runs_differ_in_nothing() -> None:
     found = compared([BEFORE, replace(BEFORE, name="again")])
-    assert verdict.answer(found) == (
+    assert compare.answer(found) == (
         "**The winner stays mid × words**; its best connector scores 58.0 points. HYMA orders all 6 pairs as before."
     )
     text = compare.page(found)
@@ -159,7 +161,7 @@ def test_equal_runs_differ_in_nothing() -> None:
 def test_three_runs_in_their_order() -> None:
     found = compared([BEFORE, LATER, replace(BEFORE, name=WORKSPACE)])
     # There and back: the ends are alike, yet two pairs moved.
-    text = verdict.answer(found)
+    text = compare.answer(found)
     assert text.startswith(
         "**The winner changes: mid × words (`before`, `workspace`), big × bert (`later`).** "
     )
@@ -172,10 +174,10 @@ def test_three_runs_in_their_order() -> None:
 
 def test_a_new_winner_may_be_worth_as_much_or_less() -> None:
     # To the oracle mid-words is worth 0.5, big-bert 0.6.
-    less = verdict.answer(compared([LATER, BEFORE]))
+    less = compare.answer(compared([LATER, BEFORE]))
     assert "In the last run the new winner is worth 10.0 less than the first." in less
     level = {"hyma": AFTER["objects"]["hyma"], "grid": [0.60, 0.60, 0.50, 0.70, 0.20, 0.40]}
-    same = verdict.answer(compared([BEFORE, run("level", AFTER | {"objects": level})]))
+    same = compare.answer(compared([BEFORE, run("level", AFTER | {"objects": level})]))
     assert "mid × words 50.0; big × bert 60.0 → 50.0. In the last run both are worth the same, so" in same
 
 
@@ -187,7 +189,7 @@ def test_what_only_some_runs_have_is_left_out_and_said() -> None:
     # As if neither run had ever seen the others.
     whole = compared([run("before", only(SCORES, 4, "objects")), run("few", few)])
     assert (found["methods"], found["order"]) == (whole["methods"], whole["order"])
-    assert verdict.notes(found) == [
+    assert compare.notes(found) == [
         "The runs do not have the same pairs (6 in `before`, 4 in `few`): scores, ranks and regrets are on the 4 that "
         "all have. FLOPs and seconds are each run's for all its pairs.",
         "The runs do not have the same benchmarks (2 in `before`, 1 in `few`): scores, ranks and regrets are on the 1 "
@@ -195,7 +197,7 @@ def test_what_only_some_runs_have_is_left_out_and_said() -> None:
     ]
     assert found["runs"]["before"]["winner"] == {"pair": "mid-words", "method": "hyma", "score": 0.74}
     without = compared([BEFORE, run("few", only(AFTER, 3, "objects"))])
-    assert "What the change is worth cannot be said: not all runs have mid × words." in verdict.answer(
+    assert "What the change is worth cannot be said: not all runs have mid × words." in compare.answer(
         without
     )
     assert tables(compare.page(without))[0][2][1:] == ["–", "98.0", ""]
@@ -225,7 +227,7 @@ def test_a_pair_that_failed_is_last() -> None:
 
 def test_protocols_that_differ_are_said() -> None:
     paper = replace(LATER, ranking=LATER.ranking | {"protocol": "paper"})
-    (note,) = verdict.notes(compared([BEFORE, paper]))
+    (note,) = compare.notes(compared([BEFORE, paper]))
     assert note.startswith("The runs evaluate by different protocols (standard → paper): ")
 
 
@@ -276,7 +278,7 @@ def test_luck_is_the_range_over_seeds(scores: list[float], said: str) -> None:
     found = compared([BEFORE, later])
     assert found["luck"]["run"] == "later"
     assert found["luck"]["methods"]["hyma"]["spearman"] == pytest.approx(0.04)
-    assert f"score 1.0 points more on average, {said}" in verdict.answer(found)
+    assert f"score 1.0 points more on average, {said}" in compare.answer(found)
     table = tables(compare.page(found))[0]
     assert table[0][-1] == "luck"
     assert table[7][-2:] == ["+0.229", "0.040"]
@@ -300,8 +302,8 @@ def test_differences_by_dotted_key() -> None:
 def test_values_as_yaml_writes_them() -> None:
     shown = {"1e-05": 1e-5, "2e+11": 2e11, "0.1234567891": 0.1234567891, "true": True, "null": None,
              "[a, {b: 3}]": ["a", {"b": 3}]}  # fmt: skip
-    assert [verdict.value(value) for value in shown.values()] == list(shown)
-    assert verdict.value("x" * 200, longest=5) == "xxxxx…"
+    assert [value(content) for content in shown.values()] == list(shown)
+    assert value("x" * 200, longest=5) == "xxxxx…"
 
 
 def lock(**md5: str) -> Json:
@@ -338,7 +340,7 @@ def test_a_ranking_older_than_its_params() -> None:
     assert outdated(params, lock()) == {"hyma.bm": {"ran": 27, "now": 9}}
     assert outdated(params, {}) == {}
     stale = replace(LATER, params=params, lock=lock())
-    assert verdict.notes(compared([BEFORE, stale])) == [
+    assert compare.notes(compared([BEFORE, stale])) == [
         "The ranking of `later` is older than its params.yaml: it was made with `hyma.bm` 27, now 9. `dvc repro` "
         "brings it up to date."
     ]

@@ -4,6 +4,9 @@ import os
 import platform
 import re
 import subprocess
+import sys
+from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +17,17 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from hyma.common.files import write_json, write_text
+from hyma.ranking import convergence
 from hyma.ranking.rank import rank
-from hyma.report import environment, figures, methods, training
+from hyma.report import environment, figures, methods
 from hyma.report import ranking as report
 from hyma.report.inputs import Inputs, label, of_two
+from hyma.report.markdown import flowing
 from hyma.report.ranking import page
+from hyma.stitching import records
 from hyma.wording import markdown
 from stages import report as stage
+from tests.imports import ROOT
 from tests.test_ranking import FLOPS, MEAN, PAIRS, PROBES, RECORDS, SCORES, benchmark, by_pair, record
 
 Json = dict[str, Any]
@@ -213,10 +220,12 @@ def test_unimodal_verdict(made: Inputs) -> None:
     assert "linear probe on objects, against the mean score of an encoder's pairs: ρ = 0.500\n" in text
     assert "both sides' strength added up, against each pair's score: ρ = 0.429\n" in text
     assert "on its own orders the pairs worse (ρ = 0.43) than HYMA does (ρ = 0.77)." in text
-    assert "as well as HYMA does (ρ = 0.90 and 0.77)" in report.verdict_on(0.9, made.ranking)
+    better = deepcopy(made)
+    better.ranking["unimodal"]["pair"]["spearman"] = 0.9
+    assert "as well as HYMA does (ρ = 0.90 and 0.77)" in page(better)
     # A search whose order says nothing has no correlation to be as good as.
-    blind = {"oracle": "grid", "overall": {"grid": {"spearman": 1.0}, "hyma": {"spearman": None}}}
-    assert report.verdict_on(-0.5, blind) == ""
+    better.ranking["overall"]["hyma"]["spearman"] = None
+    assert "on its own orders" not in page(better)
     without = page(inputs(contents(), probes=None))
     assert "uni-modal" not in without.lower()
     assert "unimodal.png" not in without
@@ -238,11 +247,9 @@ def test_other_methods_leave_the_page_as_it_is(made: Inputs) -> None:
 
 
 def test_parts_that_only_one_method_has(made: Inputs) -> None:
-    ranking = {
-        "oracle": "grid", "methods": made.ranking["methods"],
-        "cost": made.ranking["cost"] | {"hyma": made.ranking["cost"]["hyma"] | {"parts": {"closed form": 1e9}}},
-    }  # fmt: skip
-    (found,) = tables(report.cost(ranking))
+    other = deepcopy(made)
+    other.ranking["cost"]["hyma"]["parts"] = {"closed form": 1e9}
+    found = tables(page(other))[5]
     assert found[1:4] == [
         ["closed form", "1 GFLOPs", "–"], ["connector forward", "–", "300 GFLOPs"], ["hypernetwork", "–", "–"],
     ]  # fmt: skip
@@ -250,23 +257,23 @@ def test_parts_that_only_one_method_has(made: Inputs) -> None:
 
 def test_the_short_table_has_all_methods_with_connectors_cheapest_first() -> None:
     found = crowd()
-    (short,) = tables(report.short(found.ranking))
+    (short,) = tables(methods.short(found.ranking))
     assert [row[0] for row in short[1:]] == ["HYMA", "HYMA, refined", "grid search"]
     mean = tables(page(found))[2][3]  # pick, NDCG@1, NDCG@5, NDCG@10, ρ, …
     start, end = "HYMA|mid × words|58.0|10.0", "100 GFLOPs|90.0|12× / 0.7×"
     assert short[1] == [*start.split("|"), mean[5], mean[3], *end.split("|")]
     assert short[2][1:4] == ["mid × words", "63.0", "10.0"]
     found.ranking["overall"]["hyma"] |= {"pair": None, "picks": 3}
-    assert tables(report.short(found.ranking))[0][1][1] == "any of 3 alike"
+    assert tables(methods.short(found.ranking))[0][1][1] == "any of 3 alike"
 
 
 def test_a_pair_that_failed_comes_last(made: Inputs) -> None:
     ranking = of_two(made).ranking
     scores = ranking["scores"]["hyma"] | {"mid-words": dict.fromkeys(("mean", *SCORES))}
     ranking["scores"] = {"hyma": scores, "grid": ranking["scores"]["grid"]}
-    (found,) = tables(report.all_pairs(ranking))
+    found, by_benchmark, *_ = tables(page(replace(made, ranking=ranking)))
     assert found[-1] == ["mid × words", "6", "3", "–", "50.0"]
-    assert tables(report.by_benchmark(ranking))[0][-1] == ["mid × words", "– / 70.0", "– / 30.0"]
+    assert by_benchmark[-1] == ["mid × words", "– / 70.0", "– / 30.0"]
 
 
 @pytest.mark.parametrize(
@@ -296,13 +303,15 @@ def test_a_pair_that_failed_comes_last(made: Inputs) -> None:
         ([4.0], None, "taken once, after its only epoch: whether it has stopped falling cannot be told."),
     ],
 )
-def test_whether_the_oracle_is_trained_to_the_end(loss: list[float], done: bool | None, said: str) -> None:
+def test_whether_the_oracle_is_trained_to_the_end(
+    made: Inputs, loss: list[float], done: bool | None, said: str
+) -> None:
     # Two pairs around the mean.
     grid = {str(by): {"history": {"held_out_loss": [value + by for value in loss]}} for by in (-0.5, 0.5)}
-    assert training.held_out(grid) == pytest.approx(loss)
-    assert training.stopped(loss) is done
-    text = training.convergence(grid, "grid search")
-    assert text.startswith("Grid search's loss on held-out data")
+    assert convergence.held_out(grid) == pytest.approx(loss)
+    assert convergence.stopped(loss) is done
+    text = page(replace(made, grid=grid)).partition("\n## Training\n")[2]
+    assert "\n\nGrid search's loss on held-out data, the mean over its pairs, " in text
     assert said in text
     assert ("counts as trained to convergence" in text) == (done is True)
     assert ("is not trained to convergence" in text) == (done is False)
@@ -325,11 +334,35 @@ def test_one_pair_leaves_dashes_and_whole_tables() -> None:
         assert "None" not in both
 
 
-def test_a_file_name_does_not_break_the_table() -> None:
+def test_encoders_are_listed_by_the_variance_of_their_gradient(made: Inputs) -> None:
+    calm, wild = {"mean": 0.5, "variance": 0.1, "peak": 2}, {"mean": 3, "variance": 7, "peak": 40}
+    found = tables(page(replace(made, gradients={"calm": calm, "wild": wild})))[9]
+    assert found[0][0] == "encoder"
+    assert found[1:] == [["wild", "3", "7.000", "40.0"], ["calm", "0.5", "0.100", "2.0"]]
+    assert "Gradients of" not in page(made)
+
+
+def test_a_file_name_does_not_break_the_table(made: Inputs) -> None:
     skipped = [{"file": "raw/a|b.jpg", "reason": "cannot be opened"}]
-    (found,) = tables(report.left_out({"toy": {"skipped": skipped}}))
+    data = {"toy": DATA["training"] | {"skipped": skipped}}
+    found = tables(page(replace(made, data=data)))[-2]
     assert found[1][0] == "toy"
     assert found[1][-1] == "cannot be opened"
+
+
+def test_templates_may_break_lines() -> None:
+    text = "\n\n# a\n\none \ntwo\n  -0.1% and\n*three*.\n\n\n\n- item\n  goes on\n- next\n\n> note\n>\n> note\n\n"
+    assert flowing(text + "| x |\n| :-- |\n\n\n") == (
+        "# a\n\none two -0.1% and *three*.\n\n- item goes on\n- next\n\n> note\n>\n> note\n\n| x |\n| :-- |\n"
+    )
+
+
+def test_rank_and_pages_load_without_what_is_slow() -> None:
+    modules = "hyma.ranking.rank, hyma.report.methods, hyma.report.compare, hyma.report.revisions"
+    slow = "{'torch', 'scipy', 'matplotlib', 'dvc', 'PIL'}"
+    code = f"import sys, {modules}\nprint(*({slow} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
 
 
 def test_flops_with_a_unit() -> None:
@@ -358,13 +391,15 @@ def project(root: Path, made: Inputs, training: str = "pairs") -> None:
     sets = {f"training/{training}": DATA["training"]} | {f"benchmarks/{n}": DATA["objects"] for n in SCORES}
     contents = {f"metrics/benchmarks/{name}.json": content for name, content in made.benchmarks.items()}
     contents |= {f"data/prepared/{place}/meta.json": meta for place, meta in sets.items()}
-    contents |= {f"models/grid/{pair}.json": entry for pair, entry in GRID.items()}
+    contents |= {str(records.of_pair(pair)): entry for pair, entry in GRID.items()}
     contents["models/hyma/result.json"] = {"gradients": made.gradients}
     contents |= {"metrics/ranking.json": made.ranking, "metrics/flops.json": made.flops}
-    contents["params.yaml"] = {
-        "device": "cpu", "seed": 7, "training": {training: {}}, "benchmarks": dict.fromkeys(SCORES),
-        "image_encoders": dict.fromkeys(("big", "mid", "tiny")), "text_encoders": dict.fromkeys(("bert", "words")),
+    contents["params.yaml"] = {"device": "cpu", "seed": 7}
+    names = {
+        "training": [training], "benchmarks": list(SCORES), "image_encoders": ["big", "mid", "tiny"],
+        "text_encoders": ["bert", "words"],
     }  # fmt: skip
+    contents |= {f"metrics/names/{section}.json": found for section, found in names.items()}
     for place, content in contents.items():
         write_json(root / place, content)
     rows = zip(*STEPS.values(), strict=True)
@@ -381,6 +416,7 @@ def drawn(made: Inputs, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         project(root, made)
         with pytest.MonkeyPatch.context() as patch:
             patch.chdir(root)
+            patch.setattr(stage, "gallery", lambda _: [])
             outside_git(patch, root)
             stage.main()
     return [root / "reports" for root in roots]
@@ -415,7 +451,7 @@ def test_the_stage_draws_what_the_page_links(drawn: list[Path], made: Inputs) ->
 def test_two_runs_write_the_same_bytes(drawn: list[Path]) -> None:
     one, two = ({path.name: path.read_bytes() for path in folder.rglob("*.*")} for folder in drawn)
     assert one == two
-    assert len(one) == 8
+    assert len(one) == 9
 
 
 def test_a_training_set_named_as_a_benchmark(
@@ -424,6 +460,8 @@ def test_a_training_set_named_as_a_benchmark(
     project(tmp_path, made, training="captions")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(figures, "figure", lambda path, *_: write_text(path, ""))
+    monkeypatch.setattr(stage, "page", lambda *_: "")
+    monkeypatch.setattr(stage, "gallery", lambda _: [])
     stage.main()
     text = (tmp_path / "reports/ranking.md").read_text(encoding="utf-8")
     assert "`0123456789abcdef`" in text  # the training set's data hash

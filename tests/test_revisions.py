@@ -11,9 +11,10 @@ from PIL import Image
 from hyma.cli import command
 from hyma.common.errors import HymaError
 from hyma.common.files import write_json, write_text
+from hyma.ranking.movement import Run
+from hyma.ranking.movement import compare as compared
 from hyma.report import compare
-from hyma.report.movement import compare as compared
-from hyma.report.revisions import WORKSPACE, Run, read
+from hyma.report.revisions import WORKSPACE, read
 from tests.test_compare_runs import BEFORE, LATER
 from tests.test_report import outside_git
 
@@ -116,7 +117,7 @@ def test_one_name_for_two_experiments(repository: Path) -> None:
     with pytest.raises(HymaError, match=r"revision twice: no metrics/ranking.json there"):
         read(["twice"])
     git(repository, "commit", "-q", "--allow-empty", "-m", "further on")
-    with pytest.raises(HymaError, match="revision twice: several experiments or commits are called so"):
+    with pytest.raises(HymaError, match="revision twice: several experiments are called so"):
         read(["twice"])
 
 
@@ -143,7 +144,7 @@ def test_what_cannot_be_compared(repository: Path, tmp_path: Path) -> None:
     (repository / "params.yaml").write_bytes(b"\xff")
     with pytest.raises(HymaError, match=r"revision workspace: params.yaml cannot be read: 'utf-8' codec"):
         read(["base"])
-    write_text(repository / ".dvc/config", "[core]\n    no_scm = true\n")
+    (repository / ".git").rename(tmp_path / "elsewhere")
     with pytest.raises(HymaError, match="not a git repository"):
         read(["base"])
     with pytest.raises(HymaError, match="no git repository with a DVC project"):

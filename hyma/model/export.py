@@ -7,13 +7,13 @@ from hyma.common.files import sha256_file, write_json, write_text
 from hyma.model import config as configs
 from hyma.model.card import Run, card
 from hyma.model.config import ConnectorEntry, ModelConfig
-from hyma.model.stitched import StitchedModel
+from hyma.model.shapes import Parts
 from hyma.stitching import connectors
 
 CARD, RANKING = "README.md", "ranking.json"
 
 
-def write(model: StitchedModel, folder: Path, run: Run | None = None) -> None:
+def write(model: Parts, folder: Path, run: Run | None = None) -> None:
     """Write `model` into `folder`, which is there; files of these names are replaced.
 
     Encoders whose weights are local files or folders are copied; those of a hub or a package are named. The card
@@ -50,7 +50,7 @@ def write(model: StitchedModel, folder: Path, run: Run | None = None) -> None:
     _write_card(model, config, folder, run)
 
 
-def _write_card(model: StitchedModel, config: ModelConfig, folder: Path, run: Run | None) -> None:
+def _write_card(model: Parts, config: ModelConfig, folder: Path, run: Run | None) -> None:
     before = model.folder
     if run is None and before is not None and before != folder:
         for name in (CARD, RANKING):

@@ -17,7 +17,7 @@ from hyma.common.errors import HymaError
 from hyma.common.features import FeatureInfo, Features
 from hyma.model.files import PictureFiles, Skipped
 from hyma.model.inputs import Picture
-from hyma.model.stitched import StitchedModel
+from hyma.model.shapes import Embedder
 
 BATCHES = 16
 """Batches of vectors that are written at once."""
@@ -45,7 +45,7 @@ class ImageIndex:
     """Of the model that made them."""
 
     @classmethod
-    def of(cls, model: StitchedModel, pictures: Iterable[Picture], names: Sequence[str]) -> "ImageIndex":
+    def of(cls, model: Embedder, pictures: Iterable[Picture], names: Sequence[str]) -> "ImageIndex":
         """Index pictures in memory, under `names`."""
         return cls(names, [model.encode_image(pictures).numpy()], model.fingerprint)
 
@@ -91,7 +91,7 @@ class ImageIndex:
 
 def write(
     file: Path,
-    model: StitchedModel,
+    model: Embedder,
     paths: Sequence[Path],
     batch_size: int = 64,
     skip_unreadable: bool = False,

@@ -3,14 +3,13 @@
 Letters: B a batch, H, W a picture's height and width, L a text's length, D the width of the shared space.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
-if TYPE_CHECKING:
-    from hyma.model.stitched import StitchedModel
+from hyma.model.shapes import Embedder
 
 
 class OpenClipView(nn.Module):
@@ -20,7 +19,7 @@ class OpenClipView(nn.Module):
     itself: its bytes in UTF-8.
     """
 
-    def __init__(self, model: "StitchedModel"):
+    def __init__(self, model: Embedder):
         super().__init__()
         self.model = [model]  # in a list: not a part that `nn.Module` should look into
         self.logit_scale = nn.Parameter(torch.tensor(model.logit_scale).log(), requires_grad=False)

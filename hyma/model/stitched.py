@@ -6,7 +6,7 @@ Letters: N pictures, M texts, C labels, D the width of the shared space.
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import torch
 from huggingface_hub import PyTorchModelHubMixin, snapshot_download
@@ -21,14 +21,13 @@ from hyma.encoders.base.common import reason
 from hyma.encoders.base.load import Encoder
 from hyma.encoders.base.params import EncoderParams
 from hyma.model import config as configs
+from hyma.model import export
+from hyma.model.index import Hit, ImageIndex
 from hyma.model.inputs import Picture, batches, opened, several
+from hyma.model.open_clip_view import OpenClipView
 from hyma.model.sides import Side
 from hyma.stitching import connectors
 from hyma.stitching.connectors import Stitch
-
-if TYPE_CHECKING:
-    from hyma.model.index import Hit, ImageIndex
-    from hyma.model.open_clip_view import OpenClipView
 
 AnyEncoder = Encoder | EncoderParams
 
@@ -139,9 +138,7 @@ class StitchedModel(
 
     def _save_pretrained(self, save_directory: Path) -> None:
         """Write config.json, connector.safetensors, local weights of the encoders and a README.md."""
-        from hyma.model.export import write
-
-        write(self, save_directory)
+        export.write(self, save_directory)
 
     @property
     def dim(self) -> int:
@@ -260,7 +257,7 @@ class StitchedModel(
         text_CTD = self.encode_text(texts).reshape(len(labels), len(templates), -1)
         return torch.nn.functional.normalize(text_CTD.mean(1), dim=-1)
 
-    def search(self, query: str, index: "ImageIndex", top: int = 10) -> "list[Hit]":
+    def search(self, query: str, index: ImageIndex, top: int = 10) -> list[Hit]:
         """Return the `top` pictures of an index that a text describes best, best first.
 
         Raises:
@@ -269,10 +266,8 @@ class StitchedModel(
         index.check(self.fingerprint)
         return index.nearest(self.encode_text([query])[0], top)
 
-    def as_open_clip(self) -> "OpenClipView":
+    def as_open_clip(self) -> OpenClipView:
         """The model as open_clip shapes one: for code that evaluates such models, CLIP_benchmark for one."""
-        from hyma.model.open_clip_view import OpenClipView
-
         return OpenClipView(self)
 
     def __repr__(self) -> str:

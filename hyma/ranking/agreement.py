@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from statistics import mean, pstdev
 
 import numpy as np
-from scipy import stats
 
 from hyma.common.errors import HymaError
 
@@ -74,6 +73,8 @@ def ndcg(truth: np.ndarray, scores: np.ndarray, k: int) -> float | None:
 
 def _correlations(truth: np.ndarray, scores: np.ndarray) -> Agreement:
     """Rank correlations; of places, since infinite scores have no differences."""
+    from scipy import stats  # slow to load, and reports need none of it
+
     names = ("spearman", "kendall", "weighted_tau")
     place = _places(scores)
     if np.ptp(truth) == 0 or place.max() == 0:

@@ -1,6 +1,7 @@
 """Which methods are worth their cost, from metrics/ranking.json. Cost is FLOPs, the oracle is never judged."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 Json = dict[str, Any]
@@ -42,6 +43,12 @@ def cheapest_good(ranking: Json, computing: bool = False) -> str | None:
         if regret is not None and regret <= CLOSE and (spends or not computing):
             return method
     return None
+
+
+def best_first(scores: Mapping[str, Json]) -> list[str]:
+    """A method's pairs by their mean scores; those that failed last."""
+    worth = {pair: -math.inf if own["mean"] is None else own["mean"] for pair, own in scores.items()}
+    return sorted(scores, key=lambda pair: (-worth[pair], pair))
 
 
 def mean_score(ranking: Json, method: str) -> tuple[float | None, int]:

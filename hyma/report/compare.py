@@ -3,33 +3,25 @@
 from collections.abc import Callable
 from typing import Any
 
-from hyma.report.movement import spread
-from hyma.report.verdict import answer, arrows, by_luck, ends, label, notes, value
-from hyma.wording.markdown import decimal, flops, pair, points, seconds, sentence, table, times
+from hyma.ranking.movement import spread
+from hyma.report import markdown
+from hyma.report.inputs import label, picked
+from hyma.report.markdown import arrows, value
+from hyma.wording.markdown import decimal, flops, pair, points, seconds, table, times
 
 Json = dict[str, Any]
 Show = Callable[[Any], str]
 MOST = 12
 """How many changed files are named."""
-
-
-def _picked(entry: Json) -> str:
-    return f"any of {entry['picks']} alike" if entry["pair"] is None else pair(entry["pair"])
-
-
-def _of(key: str, show: Show) -> Show:
-    return lambda entry: show(entry[key])
-
-
 FIGURES: dict[str, tuple[str, Show]] = {
-    "pair": ("its pick", _picked),
-    "score": ("score", _of("score", points)),
-    "all_pairs": ("mean score of all pairs", _of("all_pairs", points)),
-    "regret": ("regret", _of("regret", points)),
-    "spearman": ("ρ", _of("spearman", decimal)),
-    "ndcg@5": ("NDCG@5", _of("ndcg@5", decimal)),
-    "flops": ("FLOPs", _of("flops", flops)),
-    "seconds": ("seconds", _of("seconds", seconds)),
+    "pair": ("its pick", picked),
+    "score": ("score", points),
+    "all_pairs": ("mean score of all pairs", points),
+    "regret": ("regret", points),
+    "spearman": ("ρ", decimal),
+    "ndcg@5": ("NDCG@5", decimal),
+    "flops": ("FLOPs", flops),
+    "seconds": ("seconds", seconds),
 }
 """A method's figures: key → name, and how it is shown."""
 OF_ORACLE = ("score", "all_pairs", "flops", "seconds")
@@ -37,26 +29,48 @@ OF_ORACLE = ("score", "all_pairs", "flops", "seconds")
 
 
 def page(found: Json) -> str:
-    """The whole page as markdown, from what `hyma.report.movement.compare` found."""
-    parts = [
-        "# What changed, and did it matter",
-        answer(found),
-        "\n>\n".join(f"> **Mind.** {note}" for note in notes(found)),
-        _table(glance(found)),
-        luck(found),
-        "## What changed in params.yaml",
-        params(found),
-        inputs(found),
-        "## The runs",
-        runs(found),
-        "## All methods",
-        methods(found),
-        "## Ranks of the pairs",
-        *(ranks(found, method) for method in found["order"]),
-        f"## {sentence(label(found, found['common']['chooser']))} on each benchmark",
-        benchmarks(found),
-    ]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    """The whole page as markdown, from what `hyma.ranking.movement.compare` found."""
+    header, *rows = glance(found)
+    return markdown.page(
+        "compare",
+        found,
+        MOST=MOST,
+        notes=notes(found),
+        glance=table(header, rows),
+        params=params(found),
+        methods=methods(found),
+        ranks={
+            method: ranks(found, method) if method in pictured(found) else "" for method in found["order"]
+        },
+        **_changes(found),
+    )
+
+
+def answer(found: Json) -> str:
+    """The first lines: the winner before and after, what the change is worth, whether it is more than luck."""
+    return markdown.page("changes", found, **_changes(found)).rstrip()
+
+
+def notes(found: Json) -> list[str]:
+    """What limits the comparison, a sentence or two each."""
+    sizes = {key: {run: own[key] for run, own in found["runs"].items()} for key in ("pairs", "benchmarks")}
+    sizes["benchmarks"] = {run: len(names) for run, names in sizes["benchmarks"].items()}
+    text = markdown.page("limits", found, **sizes).rstrip()
+    return text.split("\n\n") if text else []
+
+
+def _changes(found: Json) -> Json:
+    chooser = found["common"]["chooser"]
+    winners: dict[str, list[str]] = {}
+    for run, about in found["runs"].items():
+        winners.setdefault(about["winner"]["pair"], []).append(run)
+    return {
+        "chooser": chooser,
+        "winners": winners,
+        "moved": [name for name, places in found["order"][chooser].items() if spread(places)],
+        "all_pairs": [found["methods"][chooser]["runs"][run]["all_pairs"] for run in _ends(found)],
+        "luck": _luck(found, chooser, "all_pairs"),
+    }
 
 
 def glance(found: Json) -> list[list[str]]:
@@ -75,96 +89,43 @@ def glance(found: Json) -> list[list[str]]:
     return [row if found["luck"] else row[:-1] for row in (header, *rows)]
 
 
-def _table(rows: list[list[str]]) -> str:
-    return table(rows[0], rows[1:])
-
-
-def luck(found: Json) -> str:
-    """What the last column is, where seeds were studied."""
-    if not found["luck"]:
-        return ""
-    seeds, run = found["luck"]["seeds"], found["luck"]["run"]
-    return (
-        f"*Change* is from the first run to the last. *Luck* is by how much {seeds} seeds of one experiment differ, as "
-        f"the studies of `{run}` have it (`reports/seeds.md`): a change that is no larger need not mean anything."
-    )
-
-
 def _row(found: Json, method: str, key: str) -> list[str]:
     """A method's figure in every run, its change from the first to the last, and its luck."""
-    name, show = FIGURES[key]
     own = found["methods"][method]["runs"]
-    first, last = (own[run][key] for run in ends(found))
+    first, last = (own[run][key] for run in _ends(found))
     digits = decimal if key in ("spearman", "ndcg@5") else points
     if key in ("flops", "seconds"):
         changed = _ratio(first, last)
     else:
         changed = "" if key == "pair" else _change(first, last, digits)
-    noise = by_luck(found, method, key)
-    values = [show(own[run]) for run in found["runs"]]
-    return [f"{label(found, method)}: {name}", *values, changed, "" if noise is None else digits(noise)]
+    noise = _luck(found, method, key)
+    values = [_shown(own[run], key) for run in found["runs"]]
+    name = f"{label(found, method)}: {FIGURES[key][0]}"
+    return [name, *values, changed, "" if noise is None else digits(noise)]
+
+
+def _shown(figures: Json, key: str) -> str:
+    return FIGURES[key][1](figures if key == "pair" else figures[key])
 
 
 def params(found: Json) -> str:
-    """The keys whose values differ, one column a run."""
-    if not found["params"]:
-        return "Nothing: the values are the same in all runs."
+    """The keys whose values differ, one column a run; nothing if none does."""
+    runs = list(found["runs"])
     rows = [
-        [f"`{key}`", *(value(values[run]) if run in values else "–" for run in found["runs"])]
+        [f"`{key}`", *(value(values[run]) if run in values else "–" for run in runs)]
         for key, values in found["params"].items()
     ]
-    return table(["key", *(f"`{run}`" for run in found["runs"])], rows, left=1 + len(found["runs"]))
-
-
-def inputs(found: Json) -> str:
-    """Code and data that differ, if any do."""
-    paths = found["inputs"]
-    if not paths:
-        return ""
-    more = f", and {len(paths) - MOST} more" if len(paths) > MOST else ""
-    named = ", ".join(f"`{path}`" for path in paths[:MOST])
-    return f"Code or data that the pipeline reads differ too, by dvc.lock: {named}{more}."
-
-
-def runs(found: Json) -> str:
-    """What is compared."""
-    rows = [
-        [
-            f"`{run}`",
-            f"`{own['commit']}`",
-            own["date"] or "–",
-            own["subject"],
-            own["protocol"],
-            pair(own["winner"]["pair"]),
-            str(own["pairs"]),
-            str(len(own["benchmarks"])),
-        ]
-        for run, own in found["runs"].items()
-    ]
-    header = ["run", "commit", "date", "subject", "protocol", "winner", "pairs", "benchmarks"]
-    return table(header, rows, left=6)
+    return table(["key", *(f"`{run}`" for run in runs)], rows, left=1 + len(runs)) if rows else ""
 
 
 def methods(found: Json) -> str:
     """Every method's figures, run by run."""
-    rows = [
-        [own["label"], *(_cell(found, method, show) for _, show in FIGURES.values())]
-        for method, own in found["methods"].items()
-    ]
-    oracle = label(found, found["common"]["oracle"])
-    note = (
-        "An arrow (→) leads from run to run, in the order of the tables above; a figure without one is the same in "
-        "all, and – means that the method did not run. Scores are points of a hundred on the mean over the benchmarks; "
-        f"*regret* is how far the pick lies below the best pair, both as {oracle} of the same run scores them; *ρ* and "
-        f"*NDCG@5* say how well the order of the pairs matches {oracle}'s. Seconds depend on the machine and on what "
-        "else it did; FLOPs do not."
-    )
-    return f"{table(['method', *(name for name, _ in FIGURES.values())], rows, left=2)}\n\n{note}"
-
-
-def _cell(found: Json, method: str, show: Show) -> str:
-    own = found["methods"][method]["runs"]
-    return arrows(show(own[run]) if run in own else "–" for run in found["runs"])
+    rows = []
+    for own in found["methods"].values():
+        of = [own["runs"].get(run) for run in found["runs"]]
+        cells = [arrows("–" if one is None else _shown(one, key) for one in of) for key in FIGURES]
+        rows.append([own["label"], *cells])
+    return table(["method", *(name for name, _ in FIGURES.values())], rows, left=2)
 
 
 def pictured(found: Json) -> list[str]:
@@ -178,46 +139,29 @@ def pictured(found: Json) -> list[str]:
 
 
 def ranks(found: Json, method: str) -> str:
-    """The picture and the table of one method's order, those that moved most first."""
-    own, names = label(found, method), list(found["runs"])
-    if method not in pictured(found):
-        return f"{sentence(own)} orders the pairs alike in all runs."
-    header = [
-        "pair",
-        *(f"rank, `{name}`" for name in names),
-        "moved",
-        *(f"score, `{name}`" for name in names),
-    ]
-    rows = [
-        [
-            pair(name),
-            *(str(places[run]["rank"]) for run in names),
-            _steps(places),
-            *(points(places[run]["score"]) for run in names),
-        ]
-        for name, places in found["order"][method].items()
-    ]
-    return (
-        f"### By {own}\n\n![Rank of every pair by {own}, run by run](compare/{method}.png)\n\n"
-        "In colour: the winners; dark: the pairs that moved most. The table has those first; ▲ is towards the first "
-        f"rank, from the first run to the last.\n\n{table(header, rows)}"
-    )
+    """The table of one method's order, those that moved most first."""
+    runs = list(found["runs"])
+    header = ["pair", *(f"rank, `{run}`" for run in runs), "moved", *(f"score, `{run}`" for run in runs)]
+    rows = []
+    for name, places in found["order"][method].items():
+        rank, score = ([places[run][key] for run in runs] for key in ("rank", "score"))
+        up = rank[0] - rank[-1]
+        moved = "–" if not up else f"▲ {up}" if up > 0 else f"▼ {-up}"
+        rows.append([pair(name), *map(str, rank), moved, *map(points, score)])
+    return table(header, rows)
 
 
-def benchmarks(found: Json) -> str:
-    """The chooser's pick, score, regret and ρ on each benchmark."""
-    shown = [_picked, *(_of(key, points) for key in ("score", "regret", "best")), _of("spearman", decimal)]
-    rows = [
-        [
-            name,
-            arrows(entry["metric"] for entry in own.values()),
-            *(arrows(map(show, own.values())) for show in shown),
-        ]
-        for name, own in found["benchmarks"].items()
-    ]
-    oracle = label(found, found["common"]["oracle"])
-    header = ["benchmark", "metric", "its pick", "score", "regret", f"best pair by {oracle}", "ρ"]
-    return table(header, rows, left=3)
+def _ends(found: Json) -> tuple[str, str]:
+    """The first run and the last."""
+    names = list(found["runs"])
+    return names[0], names[-1]
+
+
+def _luck(found: Json, method: str, key: str) -> float | None:
+    """By how much seeds alone change a figure, where that was studied."""
+    methods = found["luck"]["methods"] if found["luck"] else {}
+    noise: float | None = methods.get(method, {}).get(key)
+    return noise
 
 
 def _change(first: float | None, last: float | None, show: Show) -> str:
@@ -231,9 +175,3 @@ def _ratio(first: float, last: float) -> str:
     if not first or not last or times(max(first, last) / min(first, last)) == "1.0×":
         return ""
     return f"{times(first / last)} less" if last < first else f"{times(last / first)} more"
-
-
-def _steps(places: Json) -> str:
-    first, *_, last = places.values()
-    up = first["rank"] - last["rank"]
-    return "–" if not up else f"▲ {up}" if up > 0 else f"▼ {-up}"

@@ -6,7 +6,6 @@ from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
-from scipy.stats import binomtest
 from tqdm import tqdm
 
 from hyma.common.errors import HymaError
@@ -117,6 +116,8 @@ def count(first_I: np.ndarray, second_I: np.ndarray, unit: str, scores: tuple[fl
         unit: what the items are.
         scores: the scores of both.
     """
+    from scipy.stats import binomtest  # slow to load
+
     only_first, only_second = int((first_I & ~second_I).sum()), int((second_I & ~first_I).sum())
     differ = only_first + only_second
     return Counts(

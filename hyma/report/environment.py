@@ -4,6 +4,7 @@ import os
 import platform
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 PACKAGES = (
     "hyma", "torch", "torchvision", "timm", "sentence-transformers", "transformers", "scikit-learn", "numpy",
@@ -38,13 +39,20 @@ def machine() -> str:
 def revision() -> str:
     """The commit of the working tree, and whether it has changes; "unknown" outside git."""
     try:
-        commit = _git("rev-parse", "--short=12", "HEAD")
-        changed = _git("status", "--porcelain", "--", "hyma", "stages", "zoo", "params.yaml", "dvc.yaml")
+        commit = git("rev-parse", "--short=12", "HEAD")
+        changed = git("status", "--porcelain", "--", "hyma", "stages", "zoo", "params.yaml", "dvc.yaml")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return f"{commit}{' with changes' if changed else ''}"
 
 
-def _git(*arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=True)
+def git(*arguments: str, folder: Path | None = None) -> str:
+    """What git says in a folder, the current one if None.
+
+    Raises:
+        CalledProcessError: if it refuses.
+        OSError: if there is no git.
+    """
+    command = ["git", *arguments]
+    done = subprocess.run(command, cwd=folder, capture_output=True, encoding="utf-8", check=True)
     return done.stdout.strip()

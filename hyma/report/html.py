@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 from PIL import Image
 
 from hyma.common.pictures import UnreadableError, content, decode
+from hyma.report.markdown import environment
 
 SIDE = 128
 """Dots of a thumbnail's longer side, at most."""
@@ -53,15 +53,9 @@ class Picture:
 
 def render(template: str, **context: Any) -> str:
     """Fill in a template; every text in `context` is escaped."""
-    environment = Environment(
-        loader=PackageLoader("hyma.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"paragraphs": paragraphs, "marked": marked}
-    return environment.get_template(template).render(context)
+    pages = environment(autoescape=True)
+    pages.filters |= {"paragraphs": paragraphs, "marked": marked}
+    return pages.get_template(template).render(context)
 
 
 def marked(text: str) -> Markup:

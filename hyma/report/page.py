@@ -1,6 +1,5 @@
 """The page reports/index.html: the last run at a glance, to click through and to hand on as one file."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from hyma.report import methods, ranking
 from hyma.report.gallery import RIGHT, UNIT, Item, Judged, sample
 from hyma.report.html import Cell, Column, Picture, figure, heated, render, thumbnail
 from hyma.report.inputs import Inputs, label, of_two, picked
-from hyma.wording.markdown import cheaper, decimal, flops, pair, points, seconds, times
+from hyma.wording.markdown import cheaper, decimal, pair, points
 
 Json = dict[str, Any]
 EACH = 6
@@ -70,9 +69,9 @@ def page(found: Json, figures: Path, gallery: Sequence[Shown]) -> str:
         chosen=winner["method"],
         oracle=label(found, found["oracle"]),
         advice=methods.advice(found),
-        method_columns=METHOD_COLUMNS,
+        method_columns=method_columns(found),
         method_rows=[method_row(found, method) for method in choice.by_cost(found)],
-        how_to_read=methods.HOW_TO_READ.format(oracle=label(found, found["oracle"])),
+        how_to_read=methods.how_to_read(found),
         figures=[
             figure(figures / f"{name}.png", text)
             for name, text in FIGURES.items()
@@ -117,9 +116,7 @@ def pair_bodies(found: Json) -> list[Json]:
 
     All are in the order of the first method of the table, which is the one that the answer goes by.
     """
-    scores = found["scores"][_means(found)[0]]
-    worth = {name: -math.inf if own["mean"] is None else own["mean"] for name, own in scores.items()}
-    order = sorted(scores, key=lambda name: (-worth[name], name))
+    order = choice.best_first(found["scores"][_means(found)[0]])
     return [
         {"method": method, "label": label(found, method), "rows": _pair_rows(found, method, order)}
         for method in found["scores"]
@@ -137,32 +134,20 @@ def _pair_rows(found: Json, method: str, order: Sequence[str]) -> list[list[Cell
     return [[*own, *(column[row] for column in cells)] for row, own in enumerate(names)]
 
 
-METHOD_COLUMNS = [
-    *(Column(name, number=False) for name in ("method", "its pick", "connectors")),
-    *(Column(name) for name in ("score", "regret", "ρ, mean score", "ρ, by benchmark", "NDCG@5")),
-    *(Column(name) for name in ("mean score, all pairs", "FLOPs", "seconds", "× fewer FLOPs", "× less time")),
-]
+METHOD_TEXTS = ("method", "its pick", "connectors")
+
+
+def method_columns(found: Json) -> list[Column]:
+    """The heads of the table of all methods."""
+    numbers = map(Column, methods.figures(found, found["oracle"]))
+    return [*(Column(name, number=False) for name in METHOD_TEXTS), *numbers]
 
 
 def method_row(found: Json, method: str) -> list[Cell]:
     """A method's agreement and cost, as in reports/methods.md."""
-    total, mean, spent = (found[part][method] for part in ("overall", "mean", "cost"))
-    average = choice.mean_score(found, method)[0]
     name = f"{label(found, method)}{' (the oracle)' if method == found['oracle'] else ''}"
-    texts = (name, picked(total), found["methods"][method]["connectors"])
-    numbers = [
-        (points(total["score"]), total["score"]),
-        (points(total["regret"]), total["regret"]),
-        (decimal(total["spearman"]), total["spearman"]),
-        (decimal(mean["spearman"]), mean["spearman"]),
-        (decimal(mean["ndcg@5"]), mean["ndcg@5"]),
-        (points(average), average),
-        (flops(spent["flops"]), spent["flops"]),
-        (seconds(spent["seconds"]), spent["seconds"]),
-        (times(spent["flops_ratio"]), spent["flops_ratio"]),
-        (times(spent["seconds_ratio"]), spent["seconds_ratio"]),
-    ]
-    return [*(Cell(text) for text in texts), *(Cell(text, value) for text, value in numbers)]
+    texts = (name, picked(found["overall"][method]), found["methods"][method]["connectors"])
+    return [*map(Cell, texts), *(Cell(*own) for own in methods.figures(found, method).values())]
 
 
 def shown(name: str, data: Prepared, judged: Judged, seed: int) -> Shown:

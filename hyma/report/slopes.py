@@ -7,8 +7,8 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from hyma.ranking.movement import spread
 from hyma.report import figures
-from hyma.report.movement import spread
 from hyma.wording.markdown import pair, points
 
 Json = dict[str, Any]
@@ -27,7 +27,7 @@ def slopes(path: Path, found: Json, method: str) -> None:
 
     Args:
         path: where to.
-        found: what `hyma.report.movement.compare` found.
+        found: what `hyma.ranking.movement.compare` found.
         method: the one whose ranks are drawn.
     """
     runs, order = list(found["runs"]), drawn(found["order"][method])

@@ -5,9 +5,17 @@ from collections.abc import Iterable, Sequence
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> str:
     """A markdown table; the first `left` columns are text, the others numbers."""
-    align = [":--"] * left + ["--:"] * (len(header) - left)
-    lines = [header, align, *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+    return "\n".join([head(*header, left=left), *(row(*cells) for cells in rows)])
+
+
+def head(*names: object, left: int = 1) -> str:
+    """The first two lines of a table, whose first `left` columns are text, the others numbers."""
+    return row(*names) + "\n" + row(*[":--"] * left, *["--:"] * (len(names) - left))
+
+
+def row(*cells: object) -> str:
+    """A line of a table."""
+    return "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |"
 
 
 def points(value: float | None) -> str:

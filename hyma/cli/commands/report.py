@@ -54,7 +54,8 @@ def run(args: argparse.Namespace) -> None:
 
 def _compare(args: argparse.Namespace) -> None:
     from hyma.common.files import atomic, write_text
-    from hyma.report import compare, movement, revisions, slopes, verdict
+    from hyma.ranking import movement
+    from hyma.report import compare, revisions, slopes
 
     found = movement.compare(revisions.read(args.compare, workspace=not args.no_workspace))
     page = args.out / "compare.md"
@@ -65,7 +66,7 @@ def _compare(args: argparse.Namespace) -> None:
     if args.json:
         print(json.dumps(found, indent=1, ensure_ascii=False, default=str))
         return
-    said = map(_plain, (verdict.answer(found), *verdict.notes(found)))
+    said = map(_plain, (compare.answer(found), *compare.notes(found)))
     print(*said, _aligned(compare.glance(found)), page, sep="\n\n")
 
 

@@ -1,14 +1,14 @@
 """The page on unruly encoders: what the others lose beside one, and how its gradient gives it away."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from matplotlib.figure import Figure
 
+from hyma.report import markdown
 from hyma.report.figures import COLOURS, figure
-from hyma.wording.markdown import decimal, points, table, times
+from hyma.wording.markdown import decimal, table, times
 
 Json = dict[str, Any]
 TOLERABLE = 0.01
@@ -18,20 +18,16 @@ NAMES = {"factorised": "Factorised decoder", "dense": "Dense decoder (the paper'
 
 def page(found: Json) -> str:
     """reports/stability.md."""
-    slug = found["encoder"]
-    parts = [
-        "# One unruly encoder among tame ones",
-        "Some encoders have features of wild scales: a few dimensions a thousand times larger than the rest, others "
-        "orders of magnitude apart, lengths that change from picture to picture. MaxViT is one, and the paper left it "
-        f"out for instability. Here the features of `{slug}` are given all three, and HYMA is trained on all pairs "
-        "twice: with it as it is, and with it wild. What counts is what the pairs of the *other* image encoders lose.",
-        verdict(found),
-        "![What the other encoders lose, by remedy](studies/stability.png)",
-    ]
-    for decoder, title in NAMES.items():
-        parts += [f"## {title}", _losses(found, decoder)]
-    parts += ["## How it shows in the gradient", _explained(), _gradients(found)]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    return markdown.page(
+        "stability",
+        found,
+        NAMES=NAMES,
+        TOLERABLE=TOLERABLE,
+        judged={decoder: judge(found, decoder) for decoder in NAMES},
+        in_words=_in_words,
+        case=case,
+        gradients=_gradients(found),
+    )
 
 
 def lost(found: Json, decoder: str, remedy: str) -> float | None:
@@ -48,74 +44,16 @@ def case(found: Json, decoder: str, remedy: str, wild: bool) -> Json:
     return next(own for own in found["cases"] if (own["decoder"], own["remedy"], own["wild"]) == key)
 
 
-def verdict(found: Json) -> str:
-    """For each decoder, which remedies keep the others whole, and which of these gives the best pairs."""
-    sentences = []
-    for decoder, title in NAMES.items():
-        losses = {remedy: lost(found, decoder, remedy) for remedy in found["remedies"]}
-        enough = [remedy for remedy, share in losses.items() if share is not None and share <= TOLERABLE]
-        if not enough:
-            sentences.append(
-                f"**{title}:** under every remedy the others lose more than {points(TOLERABLE)}%."
-            )
-            continue
-        best = max(enough, key=lambda remedy: case(found, decoder, remedy, True)["others"])
-        sentences.append(
-            f'**{title}:** the best pairs come with "{best}": beside the wild encoder the others '
-            f"{_in_words(losses[best])}. {len(enough)} of {len(losses)} settings keep the loss within "
-            f"{points(TOLERABLE)}%{_untreated(losses)}."
-        )
-    return "\n\n".join(sentences)
+def judge(found: Json, decoder: str) -> tuple[dict[str, float | None], list[str], str | None]:
+    """What the others lose by remedy, the remedies that keep them whole, and which of these gives the best pairs."""
+    losses = {remedy: lost(found, decoder, remedy) for remedy in found["remedies"]}
+    enough = [remedy for remedy, share in losses.items() if share is not None and share <= TOLERABLE]
+    best = max(enough, key=lambda remedy: case(found, decoder, remedy, True)["others"], default=None)
+    return losses, enough, best
 
 
-def _untreated(losses: Mapping[str, float | None]) -> str:
-    first = next(iter(losses.values()))
-    return "" if first is None else f"; without a remedy the others {_in_words(first)}"
-
-
-def _in_words(share: float | None) -> str:
-    return (
-        "train with an error" if share is None else f"{'gain' if share < 0 else 'lose'} {_signed(abs(share))}"
-    )
-
-
-def _signed(share: float | None) -> str:
-    return "–" if share is None else f"{100 * share:.1f}%"
-
-
-def _losses(found: Json, decoder: str) -> str:
-    rows = []
-    for remedy in found["remedies"]:
-        tame, wild = (case(found, decoder, remedy, is_wild) for is_wild in (False, True))
-        numbers = [own.get(key) for key in ("others", "own") for own in (tame, wild)]
-        rows.append(
-            [
-                remedy,
-                *map(points, numbers[:2]),
-                _signed(lost(found, decoder, remedy)),
-                *map(points, numbers[2:]),
-            ]
-        )
-    header = [
-        "remedy",
-        "others, all tame",
-        "others, beside the wild one",
-        "lost",
-        "its own pairs, tame",
-        "its own, wild",
-    ]
-    return table(header, rows)
-
-
-def _explained() -> str:
-    return (
-        "The length of the loss's gradient at each image encoder's own parameters, over the steps after the warm-up: "
-        "its mean, its variance in units of the squared mean, and its largest value in units of the median. All pairs "
-        "of a step share one optimizer and one limit on the gradient's length, so an encoder whose gradient is long or "
-        "jumpy can take from the others. Standardising takes the common direction and the scales of dimensions out "
-        "before training, but lengths that differ from row to row rule its statistics, unless rows are brought to unit "
-        "length first. The factorised decoder whitens every encoder besides, and keeps parameters of its own for each."
-    )
+def _in_words(share: float) -> str:
+    return f"{'gain' if share < 0 else 'lose'} {100 * abs(share):.1f}%"
 
 
 def _gradients(found: Json) -> str:

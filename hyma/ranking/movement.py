@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -9,12 +10,30 @@ import numpy as np
 from hyma.common.errors import HymaError
 from hyma.common.names import MAIN
 from hyma.ranking.agreement import agreement
-from hyma.report.differences import changed_inputs, differences, outdated
-from hyma.report.revisions import Run
+from hyma.ranking.differences import changed_inputs, differences, outdated
 
 Json = dict[str, Any]
 Scores = dict[str, float]
 """Pair → score; -inf where the pair failed."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of the pipeline: what it was told to do, and what came out."""
+
+    name: str
+    """As the user named the revision, or ``workspace``."""
+    params: Json
+    """Content of params.yaml."""
+    ranking: Json
+    """Content of metrics/ranking.json."""
+    lock: Json
+    """Content of dvc.lock; empty where there is none."""
+    studies: Json = field(default_factory=dict)
+    """Content of metrics/studies.json, every method with several seeds; empty where they were not run."""
+    commit: str = ""
+    date: str = ""
+    subject: str = ""
 
 
 def compare(runs: Sequence[Run]) -> Json:
