@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from functools import partial
 
 import torch
-import torch._dynamo  # torch imports it at the first optimizer: here, lest a search's seconds hold it
 from torch import Tensor
 from tqdm import tqdm
 
 from hyma.common.errors import HymaError
 from hyma.common.names import PairName
 from hyma.common.precision import autocast, resolve
+from hyma.stitching.adamw import AdamW
 from hyma.stitching.params import TrainingParams
 from hyma.stitching.schedule import pair_batches, sample_batches, warmup_cosine
 
@@ -125,7 +125,7 @@ class _Optimizer:
         device: torch.device,
     ):
         self.parameters, self.params, self.device = parameters, params, device
-        self.adamw = torch.optim.AdamW(
+        self.adamw = AdamW(
             parameters, lr=params.lr, betas=(0.9, params.beta2), weight_decay=params.weight_decay, fused=True
         )
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.adamw, warmup_cosine(steps, params.warmup))
