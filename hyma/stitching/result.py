@@ -1,14 +1,19 @@
-"""What every search method returns, and how it lies on disk: a json file beside one of connectors."""
+"""What every search method returns, and how it lies on disk: a json file beside one of connectors.
+
+Torch is loaded where there are connectors: a method that reads an answer, or scores from json, needs none.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hyma.common.errors import HymaError
 from hyma.common.files import write_json
-from hyma.stitching import connectors
-from hyma.stitching.connectors import Stitch
 from hyma.stitching.records import Record, added
+
+if TYPE_CHECKING:
+    from hyma.stitching.connectors import Stitch
 
 
 @dataclass
@@ -23,7 +28,7 @@ class SearchResult:
     """Wall-clock time of the search alone, features already in memory."""
     flops: dict[str, float] = field(default_factory=dict)
     """What the search cost in floating-point operations, by part."""
-    stitches: dict[str, Stitch] = field(default_factory=dict)
+    stitches: "dict[str, Stitch]" = field(default_factory=dict)
     """Each pair's connector; empty for a method that only scores."""
     failed: dict[str, str] = field(default_factory=dict)
     """Pairs that got no score, and why; they rank below all others."""
@@ -46,6 +51,8 @@ def save(result: SearchResult, folder: Path, name: str = "result") -> None:
     into the file of connectors.
     """
     if result.stitches:
+        from hyma.stitching import connectors
+
         connectors.save(folder / f"{name}.safetensors", result.stitches)
     write_json(folder / f"{name}.json", as_record(result))
 
@@ -64,12 +71,14 @@ def _sides(result: SearchResult) -> str:
     return "two-sided" if two else "one-sided"
 
 
-def load_stitches(files: Iterable[Path], pairs: Sequence[str]) -> dict[str, Stitch]:
+def load_stitches(files: Iterable[Path], pairs: Sequence[str]) -> "dict[str, Stitch]":
     """Read the connectors of `pairs` from the files that hold them.
 
     Raises:
         HymaError: if a pair is in none of them.
     """
+    from hyma.stitching import connectors
+
     found = {pair: stitch for file in files for pair, stitch in connectors.load(file).items()}
     missing = [pair for pair in pairs if pair not in found]
     if missing:
