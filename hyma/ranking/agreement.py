@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from statistics import mean, pstdev
 
 import numpy as np
-from scipy import stats
 
 from hyma.common.errors import HymaError
 
@@ -78,6 +77,8 @@ def _correlations(truth: np.ndarray, scores: np.ndarray) -> Agreement:
     place = _places(scores)
     if np.ptp(truth) == 0 or place.max() == 0:
         return dict.fromkeys(names, None if np.ptp(truth) == 0 else 0.0)
+    from scipy import stats  # nearly a second: for those alone who compare
+
     found = (
         stats.spearmanr(truth, place),
         stats.kendalltau(truth, place),
