@@ -1,5 +1,7 @@
 """Which device to compute on."""
 
+import os
+
 import torch
 
 from hyma.common.errors import HymaError
@@ -19,4 +21,7 @@ def resolve(name: str, place: str = "params.yaml: device") -> torch.device:
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda" and not torch.cuda.is_available():
         raise HymaError(f"{place}: cuda is not available on this machine; set it to auto or cpu")
+    if name == "cuda":
+        # cuBLAS repeats itself only with a workspace of fixed size, and reads this when it is first used.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     return torch.device(name)

@@ -78,10 +78,10 @@ def content(bench: Benchmark, scores: Mapping[str, Scores], params: EvaluatePara
 @torch.no_grad()
 def embed_image(stitch: Stitch, image_ND: np.ndarray) -> np.ndarray:
     """Return unit vectors for the features of a pair's image encoder."""
-    return stitch.embed_image(torch.tensor(image_ND)).numpy()
+    return stitch.embed_image(torch.tensor(image_ND, device=stitch.device)).cpu().numpy()
 
 
 @torch.no_grad()
 def embed_text(stitch: Stitch, text_ME: np.ndarray) -> np.ndarray:
     """Return unit vectors for the features of a pair's text encoder, as wide as the images'."""
-    return stitch.embed_text(torch.tensor(text_ME)).numpy()
+    return stitch.embed_text(torch.tensor(text_ME, device=stitch.device)).cpu().numpy()

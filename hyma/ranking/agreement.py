@@ -73,12 +73,12 @@ def ndcg(truth: np.ndarray, scores: np.ndarray, k: int) -> float | None:
 
 def _correlations(truth: np.ndarray, scores: np.ndarray) -> Agreement:
     """Rank correlations; of places, since infinite scores have no differences."""
-    from scipy import stats  # slow to load, and reports need none of it
-
     names = ("spearman", "kendall", "weighted_tau")
     place = _places(scores)
     if np.ptp(truth) == 0 or place.max() == 0:
         return dict.fromkeys(names, None if np.ptp(truth) == 0 else 0.0)
+    from scipy import stats  # nearly a second: for those alone who compare
+
     found = (
         stats.spearmanr(truth, place),
         stats.kendalltau(truth, place),

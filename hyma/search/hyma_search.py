@@ -35,9 +35,15 @@ LABEL = "HYMA"
 
 def cost(shapes: Shapes, params: HymaParams, two_sided: bool = False) -> flops.Parts:
     """FLOPs of a search, exactly: the hypernetwork's shapes decide them."""
-    batch, steps = min(params.batch, shapes.train), flops.steps(shapes.train, params.batch, params.epochs)
     specs = _specs(shapes, two_sided)
-    network = network_flops.outline(specs, shapes, params)
+    return _cost(network_flops.outline(specs, shapes, params), specs, shapes, params)
+
+
+def _cost(
+    network: Hypernetwork, specs: dict[PairName, ConnectorSpec], shapes: Shapes, params: HymaParams
+) -> flops.Parts:
+    """FLOPs of training this network and of writing all connectors out."""
+    batch, steps = min(params.batch, shapes.train), flops.steps(shapes.train, params.batch, params.epochs)
     if isinstance(network, DenseHypernetwork):
         seen = {pair: specs[pair] for pair in shapes.seen}
         return network_flops.dense_search(network, seen, batch, steps, params.bm)
@@ -104,7 +110,7 @@ def search(
     result.gradients = gradient_statistics(torch.stack(after), [*features.images, *features.texts])
     _predict(network, data, specs, result)
     result.seconds = time.perf_counter() - start
-    result.flops = cost(shapes, params, two_sided)
+    result.flops = _cost(network, specs, shapes, params)  # the meta device would import PyTorch's compiler
     return result
 
 

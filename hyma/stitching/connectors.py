@@ -83,12 +83,19 @@ class Stitch:
     image_connector: Connector | None = None
     """The linear map of the image side, on unit vectors; only a two-sided connector has one."""
 
+    @property
+    def device(self) -> torch.device:
+        """Where the connector lies: the features that it takes must, too."""
+        return next(iter(self.connector.values())).device
+
     def to(self, device: torch.device) -> "Stitch":
-        """The same on a device."""
+        """The same on a device, normalisers included."""
         image = self.image_connector
         return replace(
             self,
             connector={name: tensor.detach().to(device) for name, tensor in self.connector.items()},
+            image_normaliser=self.image_normaliser.to(device),
+            text_normaliser=self.text_normaliser.to(device),
             image_connector=image and {name: tensor.detach().to(device) for name, tensor in image.items()},
         )
 

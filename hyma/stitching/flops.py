@@ -45,13 +45,17 @@ def count_forward(model: nn.Module, *inputs: Tensor) -> float:
 
 @cache
 def connector_forward(spec: ConnectorSpec, batch: int) -> float:
-    """FLOPs of a connector on B texts: 2·B·out·in a layer. Counted on one text."""
+    """FLOPs of a connector on B texts: 2·B·out·in a layer.
+
+    One text is counted, on weights that take no memory; the meta device would import PyTorch's compiler for it.
+    """
+    zero = torch.zeros(())
     connector = {
-        f"{part}{index}": torch.zeros(shape)
+        f"{part}{index}": zero.expand(shape)
         for index, (out, into) in enumerate(spec.layers)
         for part, shape in (("weight", (out, into)), ("bias", (out,)))
     }
-    return batch * count_forward(_ConnectorModule(connector), torch.zeros(1, spec.d_text))
+    return batch * count_forward(_ConnectorModule(connector), zero.expand(1, spec.d_text))
 
 
 def connector_backward(spec: ConnectorSpec, batch: int) -> float:

@@ -55,6 +55,12 @@ class Normaliser:
             return functional.normalize(feature, dim=-1)
         return (_first(self.kind, feature) - self.mean.to(feature.device)) / self.std.to(feature.device)
 
+    def to(self, device: torch.device) -> "Normaliser":
+        """The same with its statistics on a device."""
+        return Normaliser(
+            self.kind, *(own if own is None else own.to(device) for own in (self.mean, self.std))
+        )
+
     def tensors(self) -> dict[str, Tensor]:
         """The statistics to store, by name."""
         return {} if self.mean is None or self.std is None else {"mean": self.mean, "std": self.std}

@@ -1,6 +1,6 @@
 """What every search method returns, and how it lies on disk: a json file beside one of connectors.
 
-Connectors are tensors: torch is imported where there are some, so that stages of numbers alone start without it.
+Torch is loaded where there are connectors: a method that reads an answer, or scores from json, needs none.
 """
 
 from collections.abc import Iterable, Sequence

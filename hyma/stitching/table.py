@@ -6,7 +6,6 @@ Letters: N rows, n rows drawn, D a width.
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import psutil
 import torch
 from torch import Tensor
 
@@ -64,5 +63,7 @@ def fits(size: int, device: torch.device) -> bool:
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
     else:
+        import psutil  # not needed on a GPU
+
         free = psutil.virtual_memory().available
     return COPIES * size <= SHARE * free

@@ -8,7 +8,6 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from inspect import unwrap
 
 import torch
 from torch import Tensor
@@ -17,6 +16,7 @@ from tqdm import tqdm
 from hyma.common.errors import HymaError
 from hyma.common.names import PairName
 from hyma.common.precision import autocast, resolve
+from hyma.stitching.adamw import AdamW
 from hyma.stitching.params import TrainingParams
 from hyma.stitching.schedule import pair_batches, sample_batches, warmup_cosine
 
@@ -112,14 +112,6 @@ def train(
         if watch is not None and step % epoch == 0:
             history.held_out_loss.append(watch())
     return history
-
-
-class AdamW(torch.optim.AdamW):
-    """The optimizer without the wrappers of torch's compiler, which is not used here and slow to import."""
-
-    add_param_group = unwrap(torch.optim.AdamW.add_param_group)
-    zero_grad = unwrap(torch.optim.AdamW.zero_grad)
-    step = torch.no_grad()(unwrap(torch.optim.AdamW.step))
 
 
 class _Optimizer:
