@@ -22,7 +22,7 @@ from hyma.common.sources import code
 from hyma.evaluation import assess
 from hyma.evaluation.benchmark import Benchmark
 from hyma.evaluation.params import EvaluateParams
-from hyma.stitching import records
+from hyma.stitching import records, result
 from hyma.stitching.connectors import Stitch
 
 OUT = Path("metrics/benchmarks")
@@ -32,7 +32,7 @@ OUT = Path("metrics/benchmarks")
 def stitched(method: str) -> dict[str, Stitch]:
     """A method's connectors, read when a benchmark first needs them."""
     pairs = paired(names("image_encoders"), names("text_encoders"))
-    return records.stitched(method, records.read(method, pairs), pairs)
+    return result.stitched(method, records.read(method, pairs), pairs)
 
 
 def evaluate(slug: str, methods: dict[str, str], kept: Kept, bar: tqdm) -> dict[str, assess.Scores]:

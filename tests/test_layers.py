@@ -14,7 +14,6 @@ LAYERS = (
     *("ranking", "studies", "report", "model", "memory", "plan", "cli"),
 )
 """Lowest first: hyma's packages. What is touched often stands where nothing imports it."""
-INNER = {"readers": ("base", "formats"), "encoders": ("base", "sources"), "report": ("studies",)}
 LONGEST = 300
 FRONT_DOOR = {"__init__", "__main__"}
 
@@ -31,20 +30,22 @@ def test_every_package_has_its_place() -> None:
     assert {path.stem for path in (ROOT / "hyma").glob("*.py")} == FRONT_DOOR
 
 
+def upwards(module: str, other: str) -> bool:
+    """Whether one module lies in a lower package than the other, which it imports."""
+    return LAYERS.index(package(other)) > LAYERS.index(package(module))
+
+
 def test_imports_go_down() -> None:
-    wrong = [
-        f"{module} imports {other}"
-        for module in modules("hyma")
-        if package(module) in LAYERS
-        for other in imported(module)
-        if package(other) in LAYERS and LAYERS.index(package(other)) > LAYERS.index(package(module))
-    ]
-    assert wrong == []
+    inside = [module for module in modules("hyma") if package(module) in LAYERS]
+    found = [(module, other) for module in inside for other in imported(module) if package(other) in LAYERS]
+    assert len(found) > 400  # they are seen at all
+    assert [f"{module} imports {other}" for module, other in found if upwards(module, other)] == []
 
 
 def test_an_import_upwards_would_be_found() -> None:
-    assert "hyma.common.errors" in imported("hyma.stitching.grid")
-    assert LAYERS.index("common") < LAYERS.index("stitching")
+    assert upwards("hyma.stitching.grid", "hyma.report.page")
+    assert not upwards("hyma.report.page", "hyma.stitching.grid")
+    assert {"hyma.stitching.trainer", "hyma.common.names"} <= imported("hyma.stitching.grid")
 
 
 def test_no_circle() -> None:
@@ -57,12 +58,9 @@ def test_no_circle() -> None:
     TopologicalSorter(graph).prepare()  # raises CycleError with the circle
 
 
-def test_stages_are_thin_and_nobody_imports_them() -> None:
+def test_nobody_imports_a_stage() -> None:
     assert [
         module for module in modules("hyma") if any(name.startswith("stages") for name in imported(module))
-    ] == []
-    assert [
-        path.name for path in (ROOT / "stages").glob("*.py") if len(path.read_text().splitlines()) > 70
     ] == []
 
 

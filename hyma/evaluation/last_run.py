@@ -10,7 +10,7 @@ from hyma.common.files import read_json
 from hyma.evaluation.assess import embed_image, embed_text
 from hyma.evaluation.benchmark import Benchmark
 from hyma.evaluation.evaluator import Evaluator
-from hyma.stitching import records
+from hyma.stitching import records, result
 from hyma.stitching.connectors import Stitch
 
 
@@ -37,7 +37,7 @@ def stitch(method: str, pair: str) -> Stitch:
         record = records.read(method, [pair])
     except HymaError as error:
         raise HymaError(f"{error}; run `dvc repro` (or `dvc pull`) first") from None
-    found = records.stitched(method, record, [pair])
+    found = result.stitched(method, record, [pair])
     if pair not in found:
         reason = record["failed"].get(pair, "the method only scores pairs")
         raise HymaError(f"{method} has no connector of {pair} ({reason}); choose another --method")

@@ -32,7 +32,6 @@ def t_interval(values: Sequence[float]) -> tuple[float, float | None, float | No
     from scipy import stats  # slow to load
 
     error = float(np.std(values, ddof=1)) / len(values) ** 0.5
-
     half = error * float(stats.t.ppf((1 + LEVEL) / 2, len(values) - 1))
     return mean, mean - half, mean + half
 

@@ -2,12 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hyma.common.files import read_json
-
-if TYPE_CHECKING:
-    from hyma.stitching.connectors import Stitch
 
 Record = dict[str, Any]
 """What `hyma.stitching.result.save` writes as json: a SearchResult without its connectors."""
@@ -69,17 +66,3 @@ def added(parts: Sequence[Mapping[str, float]]) -> dict[str, float]:
         for name, value in entry.items():
             total[name] = total.get(name, 0.0) + value
     return total
-
-
-def stitched(method: str, record: Mapping[str, Any], pairs: Sequence[str]) -> "dict[str, Stitch]":
-    """A method's connectors of the pairs that did not fail; none of a method that only scores.
-
-    Raises:
-        HymaError: if one is missing.
-    """
-    from hyma.stitching.result import load_stitches
-
-    if record["connectors"] == "none":
-        return {}
-    kept = [pair for pair in pairs if pair not in record["failed"]]
-    return load_stitches(files(method, kept), kept)

@@ -3,13 +3,14 @@
 Torch is loaded where there are connectors: a method that reads an answer, or scores from json, needs none.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hyma.common.errors import HymaError
 from hyma.common.files import write_json
+from hyma.stitching import records
 from hyma.stitching.records import Record, added
 
 if TYPE_CHECKING:
@@ -100,3 +101,20 @@ def merge(results: Iterable[SearchResult]) -> SearchResult:
     joined.steps = sum(result.steps for result in (first, *others))
     joined.flops = added([result.flops for result in (first, *others)])
     return joined
+
+
+def stitched(method: str, record: Mapping[str, Any], pairs: Sequence[str]) -> "dict[str, Stitch]":
+    """A method's connectors of the pairs that did not fail; none of a method that only scores.
+
+    Args:
+        method: its name.
+        record: what `hyma.stitching.records.read` gave of it.
+        pairs: as they are written.
+
+    Raises:
+        HymaError: if one is missing.
+    """
+    if record["connectors"] == "none":
+        return {}
+    kept = [pair for pair in pairs if pair not in record["failed"]]
+    return load_stitches(records.files(method, kept), kept)
