@@ -1,1 +1,1 @@
-"""From scores to an order: agreement with the oracle, statistics, which method to use when. Reads json alone."""
+"""From scores to an order: agreement with the oracle, statistics, which method to use, what moved between runs."""
