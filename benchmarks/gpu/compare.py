@@ -163,8 +163,9 @@ def precisions(sizes: Sizes, device: torch.device) -> Iterator[Row]:
     for precision in ("fp32", "bf16", "fp16"):
         result = grid(sizes, precision, sizes.precision_epochs)(features)
         losses = result.history["loss"]
-        found[precision] = np.mean(losses[-max(1, round(FINAL * len(losses))) :]), max(result.scores.values())
-        loss, recall = found[precision]
+        loss = float(np.mean(losses[-max(1, round(FINAL * len(losses))) :]))
+        recall = max(result.scores.values())
+        found[precision] = loss, recall
         yield measured("b", f"{precision}: final loss, recall@5", f"{loss:.4f}, {recall:.3f}")
         if precision != "fp32":
             (own, reached), (most, least) = found["fp32"], sizes.precision_limits

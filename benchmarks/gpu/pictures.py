@@ -27,7 +27,7 @@ def extraction(sizes: Sizes, device: torch.device) -> Iterator[Row]:
 def _rates(sizes: Sizes, device: torch.device, precision: Precision) -> Iterator[Row]:
     from benchmarks import extraction  # needs timm
 
-    params = ExtractParams(batch="auto", workers=sizes.workers, precision=precision)
+    params = ExtractParams(batch=sizes.extract_batch, workers=sizes.workers, precision=precision)
     with tempfile.TemporaryDirectory(prefix="hyma-") as name:
         folder, said = Path(name), list[str]()
         files = extraction.draw(folder / "raw", sizes.pictures)
@@ -36,7 +36,9 @@ def _rates(sizes: Sizes, device: torch.device, precision: Precision) -> Iterator
             encoder, files, folder / "data", params, device, sizes.seconds, sizes.rounds, said.append
         )
     what = f"{sizes.model}, {precision}"
-    yield measured("f", f"{what}: batch `auto` chose, of {rates.rows} pictures", str(rates.batch))
+    yield measured(
+        "f", f"{what}: batch, asked for {sizes.extract_batch}", f"{rates.batch} of {rates.rows} pictures"
+    )
     yield measured("f", f"{what}: forward pass alone, batches on the device", f"{rates.forward:.0f} images/s")
     figure = f"{rates.extraction:.0f} images/s, {100 * rates.ratio:.0f} % of the forward pass"
     yield measured("f", f"{what}: extraction", figure)

@@ -46,6 +46,7 @@ class Sizes:
     """timm's name of the image encoder."""
     pictures: int
     rounds: int
+    extract_batch: int | Literal["auto"]
     workers: int | Literal["auto"]
     seconds: float
     """Of all rounds of the forward pass and extraction together, in one precision, about."""
@@ -76,6 +77,7 @@ WHOLE = Sizes(
     model="vit_base_patch16_224",
     pictures=256,
     rounds=2,
+    extract_batch="auto",
     workers="auto",
     seconds=40,
 )
@@ -104,6 +106,7 @@ TINY = Sizes(
     model="test_vit",
     pictures=8,
     rounds=1,
+    extract_batch=4,
     workers=1,
     seconds=0.2,
 )
