@@ -47,7 +47,7 @@ class Tolerance:
 SAME = Tolerance(0.0, 0.0, 1e-6)
 """To the bit; a cosine of equal vectors is 1 but for rounding."""
 GRID = Tolerance(0.01, 0.01, 1e-3)
-HYMA = Tolerance(0.05, 0.03, 5e-3)
+HYMA = Tolerance(0.05, 0.05, 0.01)
 LOT = Tolerance(0.3, 0.1, 0.3)
 """The sign of a principal component is each library's own choice, and decides which first weights it meets."""
 
