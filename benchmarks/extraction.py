@@ -1,14 +1,17 @@
 """How close extraction comes to the encoder's bare forward pass: python -m benchmarks.extraction.
 
 Draws JPEG pictures like those of CC3M (336×336, about 30 kB), makes a ViT-S/16 with random weights, and runs in turn
-`hyma.encoders.base.extract.extract` over the pictures' files and the encoder alone over batches that lie in
-memory. Prints the rows a second of both, the medians and their ratio. Takes about two minutes whatever the machine.
+`hyma.encoders.base.extract.extract` over the pictures' files and the encoder alone over batches that lie in the
+device's memory. Prints the rows a second of both, the medians and their ratio. Takes about two minutes whatever the
+machine.
 """
 
 import argparse
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,12 +25,29 @@ from hyma.common import device, precision, prepared
 from hyma.common.features import Features
 from hyma.common.files import remove
 from hyma.common.pictures import cores, decode
-from hyma.encoders.base.extract import batch_size, extract
+from hyma.encoders.base.extract import FEW, batch_size, extract, worker_count
 from hyma.encoders.base.load import Encoder, load
 from hyma.encoders.base.params import ExtractParams, ImageEncoderParams
 
 SIDE, PICTURES = 336, 256
 SECONDS = 110
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What was measured, and on what."""
+
+    batch: int
+    rows: int
+    forward: float
+    """Rows a second of the encoder alone, its batches on the device; the median of all rounds."""
+    extraction: float
+    """Rows a second, likewise."""
+
+    @property
+    def ratio(self) -> float:
+        """The share of the bare forward pass that extraction reaches."""
+        return self.extraction / self.forward
 
 
 def main() -> None:
@@ -40,32 +60,58 @@ def main() -> None:
     args = parser.parse_args()
     place = device.resolve(args.device)
     params = ExtractParams(batch="auto", workers=args.workers, precision="auto", chunk=128)
+    print(
+        f"{args.model} on {place}: {args.workers} workers, {cores()} cores, {torch.get_num_threads()} threads"
+    )
     with tempfile.TemporaryDirectory(prefix="hyma-") as name:
         folder = Path(name)
-        files = draw(folder / "raw")
+        files = draw(folder / "raw", PICTURES)
+        print(f"{sum(file.stat().st_size for file in files) / PICTURES / 1e3:.0f} kB a picture", flush=True)
         encoder = make_encoder(args.model, folder / "weights", place, params)
-        size = batch_size(params, encoder, "image", place)
-        several = files * (4 * size // len(files) + 1)
-        batches = [batch(encoder, several[start : start + size]) for start in range(0, 4 * size, size)]
-        seconds = forward(encoder, batches, 4)
-        rows = max(4, int(SECONDS / 2 / args.rounds / seconds * 4)) * size
-        data = data_set(folder / "data", files, rows)
-        sizes = f"{size} a batch, {args.workers} workers, {cores()} cores, {torch.get_num_threads()} threads"
-        print(f"{args.model} on {place}: {rows} pictures, {sizes}", flush=True)
-        measure(encoder, batches, data, params, place, args.rounds)
+        rates = compare(encoder, files, folder / "data", params, place, SECONDS, args.rounds, say)
+    print(f"forward    {rates.forward:.1f} rows/s (median of {args.rounds})")
+    print(f"extraction {rates.extraction:.1f} rows/s (median of {args.rounds})")
+    print(f"ratio      {rates.ratio:.2f}")
 
 
-def draw(folder: Path) -> list[Path]:
-    """Write pictures that compress as photographs do: coarse shapes under fine noise."""
+def say(line: str) -> None:
+    """Print a line at once."""
+    print(line, flush=True)
+
+
+def compare(
+    encoder: Encoder,
+    files: list[Path],
+    folder: Path,
+    params: ExtractParams,
+    place: torch.device,
+    seconds: float,
+    rounds: int,
+    say: Callable[[str], None],
+) -> Rates:
+    """Run the encoder alone and extraction in turn, over so many pictures that all takes about `seconds`."""
+    size = batch_size(params, encoder, "image", place)
+    start = time.perf_counter()
+    image_N3HW = batch(encoder, files)
+    opened = len(files) / (time.perf_counter() - start) * max(1, worker_count(params, FEW))
+    several = [torch.arange(first, first + size) % len(files) for first in (0, size)]
+    batches = [image_N3HW[rows].to(place) for rows in several]
+    encoded = 2 * size / forward(encoder, batches, 2)
+    rows = max(2, int(seconds / 2 / rounds * min(encoded, opened) / size)) * size
+    say(f"{rows} pictures, {size} a batch")
+    return measure(encoder, batches, data_set(folder, files, rows), params, place, rounds, say)
+
+
+def draw(folder: Path, count: int) -> list[Path]:
+    """Write `count` pictures that compress as photographs do: coarse shapes under fine noise."""
     folder.mkdir()
     rng, files = np.random.default_rng(0), []
-    for number in range(PICTURES):
+    for number in range(count):
         coarse = Image.fromarray(rng.integers(0, 256, (SIDE // 8, SIDE // 8, 3), np.uint8))
         shapes_HW3 = np.asarray(coarse.resize((SIDE, SIDE), Image.Resampling.BICUBIC), np.float32)
         pixel_HW3 = np.clip(shapes_HW3 + rng.normal(0, 6, shapes_HW3.shape), 0, 255).astype(np.uint8)
         files.append(folder / f"{number}.jpg")
         Image.fromarray(pixel_HW3).save(files[-1], quality=80)
-    print(f"{sum(file.stat().st_size for file in files) / PICTURES / 1e3:.0f} kB a picture", flush=True)
     return files
 
 
@@ -100,8 +146,9 @@ def measure(
     params: ExtractParams,
     place: torch.device,
     rounds: int,
-) -> None:
-    """Print both rates, in turn, then their medians."""
+    say: Callable[[str], None],
+) -> Rates:
+    """Take both rates, in turn, and return their medians."""
     rows = prepared.read_meta(data).images
     bare, whole = [], []
     for number in range(rounds):
@@ -111,11 +158,8 @@ def measure(
         whole.append(rows / (time.perf_counter() - start))
         assert len(Features(data / "out.arrow")) == rows
         remove(data / "unfinished")
-        print(f"  round {number + 1}: forward {bare[-1]:.1f}, extraction {whole[-1]:.1f} rows/s", flush=True)
-    forward_rate, extraction_rate = statistics.median(bare), statistics.median(whole)
-    print(f"forward    {forward_rate:.1f} rows/s (median of {rounds})")
-    print(f"extraction {extraction_rate:.1f} rows/s (median of {rounds})")
-    print(f"ratio      {extraction_rate / forward_rate:.2f}")
+        say(f"  round {number + 1}: forward {bare[-1]:.1f}, extraction {whole[-1]:.1f} rows/s")
+    return Rates(len(batches[0]), rows, statistics.median(bare), statistics.median(whole))
 
 
 def forward(encoder: Encoder, batches: list[Tensor], count: int) -> float:

@@ -158,6 +158,12 @@ def test_gradient_statistics_by_hand() -> None:
     assert found["b"] == pytest.approx({"mean": 5, "variance": 0, "peak": 1})
 
 
+def test_gradient_statistics_leave_out_what_overflowed() -> None:
+    norm_SE = torch.tensor([[1.0], [torch.inf], [3.0], [torch.nan], [2.0]])
+    found = hyma_search.gradient_statistics(norm_SE, ["a"])
+    assert found == hyma_search.gradient_statistics(torch.tensor([[1.0], [3.0], [2.0]]), ["a"])
+
+
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 @pytest.mark.parametrize("method", ["grid", "dense", "factorised"])
 def test_half_precision_finds_as_good_connectors(method: str, precision: Any) -> None:

@@ -132,7 +132,8 @@ def gradient_statistics(norm_SE: Tensor, encoders: Sequence[str]) -> dict[str, d
     """How the gradient of each encoder's own parameters behaved over the steps in which it took part.
 
     Args:
-        norm_SE: its length at each of S steps, for E encoders; 0 where it took no part.
+        norm_SE: its length at each of S steps, for E encoders; 0 where it took no part, not finite where it
+            overflowed in fp16: such a step is skipped, here as in training.
         encoders: their slugs.
 
     Returns:
@@ -141,7 +142,7 @@ def gradient_statistics(norm_SE: Tensor, encoders: Sequence[str]) -> dict[str, d
     """
     found = {}
     for slug, norm_S in zip(encoders, norm_SE.double().cpu().T, strict=True):
-        taken = norm_S[norm_S > 0]
+        taken = norm_S[(norm_S > 0) & norm_S.isfinite()]
         if len(taken):
             variance, mean = torch.var_mean(taken, correction=0)
             numbers = mean, variance / mean**2, taken.max() / taken.median()

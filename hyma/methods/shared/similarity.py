@@ -159,7 +159,8 @@ def leading(feature_ND: Tensor, variance: float) -> Tensor:
         Undefined: if features are constant or not finite.
     """
     score_NR, value_R = _svd(_centred(feature_ND))
-    share_R = value_R.square().cumsum(0) / value_R.square().sum()
+    square_R = value_R.square().cpu()  # a GPU adds up in any order, and is warned of
+    share_R = square_R.cumsum(0) / square_R.sum()
     reached = variance - RANK**2  # a share of 1 may come out as a little less
     return score_NR[:, : 1 + int((share_R < reached).sum())]
 

@@ -1,0 +1,1 @@
+"""The CUDA path held against the CPU's, and measured."""
