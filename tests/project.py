@@ -13,7 +13,8 @@ from typing import Any
 
 import yaml
 
-from tests.imports import ROOT
+from tests import warm
+from tests.warm import ROOT
 
 WORLD = {
     "train_pairs": 300,
@@ -41,10 +42,15 @@ RANKING = ("vit-minilm", "vit-words", "byobnet-minilm", "byobnet-words")
 ENVIRONMENT = os.environ | {
     "HF_HUB_OFFLINE": "1",
     "OMP_NUM_THREADS": "1",  # two tests run at a time, and threads that wait for each other cost more than they give
-    "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     "GIT_AUTHOR_NAME": "test", "GIT_AUTHOR_EMAIL": "test@localhost",
     "GIT_COMMITTER_NAME": "test", "GIT_COMMITTER_EMAIL": "test@localhost",
 }  # fmt: skip
+
+
+def environment() -> dict[str, str]:
+    """Of commands: with the warm ``python``, ``dvc`` and ``hyma`` first on PATH, then this interpreter's."""
+    places = (warm.commands(), Path(sys.executable).parent, os.environ["PATH"])
+    return ENVIRONMENT | {"PATH": os.pathsep.join(map(str, places))}
 
 
 def small(params: dict[str, Any]) -> dict[str, Any]:
@@ -135,7 +141,7 @@ class Project:
         done = subprocess.run(
             command,
             cwd=self.folder,
-            env=ENVIRONMENT,
+            env=environment(),
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

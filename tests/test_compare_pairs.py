@@ -87,17 +87,17 @@ def write_run(root: Path) -> None:
     stitch = Stitch(spec, {"weight0": torch.eye(3), "bias0": torch.zeros(3)}, l2, l2)
     for pair in PAIRS:
         alone = SearchResult("grid search", {pair: 1.0}, 4.0, {"all": 2e9}, {pair: stitch}, steps=1)
-        save(alone, root / "models/grid", pair)
+        save(alone, root / records.of_pair(pair).parent, pair)
     whole = SearchResult("HYMA", {"cam-good": 1.0}, 2.0, {"all": 1e9}, {"cam-good": stitch}, steps=1)
     whole.failed["cam-bad"] = "too wide"
     save(whole, root / "models/hyma")
-    save(SearchResult("C&A", dict.fromkeys(PAIRS, 0.0), 0.5), root / "models/search/cka")
+    save(SearchResult("C&A", dict.fromkeys(PAIRS, 0.0), 0.5), root / "models/search/methods/cka")
     found = {"grid": dict.fromkeys(PAIRS, stitch), "hyma": {"cam-good": stitch}}
     scores = {name: _write_benchmark(root, name, found) for name in BENCHMARKS}
     flops = {method: {"total": 1e9, "parts": {"all": 1e9}} for method in ("grid", "hyma", "cka")}
-    kept = {"grid": records.merge_records([read_json(root / f"models/grid/{pair}.json") for pair in PAIRS])}
+    kept = {"grid": records.merge([read_json(root / records.of_pair(pair)) for pair in PAIRS])}
     kept |= {"hyma": read_json(root / "models/hyma/result.json")}
-    kept |= {"cka": read_json(root / "models/search/cka/result.json")}
+    kept |= {"cka": read_json(root / "models/search/methods/cka/result.json")}
     write_json(root / "metrics/ranking.json", rank(scores, {"methods": flops}, kept))
     (root / "params.yaml").write_text(yaml.safe_dump({"seed": 1}))
 
@@ -228,8 +228,8 @@ def test_mistakes_are_one_line(arguments: list[str], said: str) -> None:
 
 
 def test_where_nothing_has_run(run_folder: Path) -> None:
-    (run_folder / "models/grid/cam-bad.json").unlink()
-    with pytest.raises(HymaError, match=r"models/grid/cam-bad\.json: file not found; run `dvc repro`"):
+    (run_folder / "models/grid/cam/cam-bad.json").unlink()
+    with pytest.raises(HymaError, match=r"models/grid/cam/cam-bad\.json: file not found; run `dvc repro`"):
         compare("cam-good", "cam-bad")
     (run_folder / "metrics/ranking.json").unlink()
     with pytest.raises(HymaError, match=r"metrics/ranking\.json: file not found; run `dvc repro`"):
