@@ -1,5 +1,7 @@
 """The pipeline, run once on the small experiment, for all tests that look at it."""
 
+import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,11 +22,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def fresh_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[project.Project, list[str]]:
     """The small experiment after its first `dvc repro`, and the stages that ran."""
-    made = project.create(tmp_path_factory.mktemp("project"))
-    ran = made.stages("repro")
-    made.run("git", "add", "-A")
-    made.run("git", "commit", "-qm", "run")
-    return made, ran
+    own = tmp_path_factory.getbasetemp()
+    made, ran = project.built(own.parent if "PYTEST_XDIST_WORKER" in os.environ else own)
+    shutil.copytree(made.folder, own / "project")
+    return project.Project(own / "project"), ran
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from filelock import FileLock
 
 from tests import warm
 from tests.warm import ROOT
@@ -111,6 +112,19 @@ def pipeline_alone(folder: Path, params: dict[str, Any]) -> None:
     subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
 
 
+def built(shared: Path) -> "tuple[Project, list[str]]":
+    """The small experiment after its first ``dvc repro``, built once in a folder that processes share; what ran."""
+    made, record = Project(shared / "experiment"), shared / "experiment.json"
+    with FileLock(shared / "experiment.lock"):
+        if not record.exists():
+            create(made.folder)
+            ran = made.stages("repro")
+            made.run("git", "add", "-A")
+            made.run("git", "commit", "-qm", "run")
+            record.write_text(json.dumps(ran))
+    return made, json.loads(record.read_text())
+
+
 class Project:
     """A folder with an experiment."""
 
@@ -151,7 +165,12 @@ class Project:
 
     def stages(self, *command: str) -> list[str]:
         """Run a dvc command and return the names of the stages that it ran."""
-        return re.findall(r"Running stage '([^']+)'", self.run("dvc", *command))
+        return self.ran(self.run("dvc", *command))
+
+    @staticmethod
+    def ran(printed: str) -> list[str]:
+        """The stages that DVC says it ran."""
+        return re.findall(r"Running stage '([^']+)'", printed)
 
     def copy(self, folder: Path) -> "Project":
         """A copy without its history and cache."""

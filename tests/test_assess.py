@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from hyma.common import features, prepared
-from hyma.common.errors import HymaError
 from hyma.common.files import read_json, write_json
 from hyma.common.prepared import IMAGES, QUESTIONS, TEXTS, Meta, Prepared, Skipped, table
 from hyma.evaluation.assess import content, embed_image, embed_text, score
@@ -97,9 +96,7 @@ def test_a_benchmark_without_the_protocol_ranks_by_its_own(has: Any, asked: Any)
     texts = [{"image": row, "pool": 0, "protocol": has} for row in range(2)]
     tables = table([{"protocol": has}] * 2, IMAGES), table(texts, TEXTS), QUESTIONS.empty_table()
     feature_of = FEATURES | {"words": FEATURES["words"][:2]}
-    found = assess(
-        Prepared(Meta("retrieval", "made"), *tables), feature_of, EvaluateParams(protocol=asked)
-    )
+    found = assess(Prepared(Meta("retrieval", "made"), *tables), feature_of, EvaluateParams(protocol=asked))
     assert (found["protocol"], list(found["protocols"]), found["metric"]) == (has, [has], "mean recall")
     methods = found["protocols"][has]["methods"]
     # Two candidates: only recall@1 can fail. Half of all guesses at rank 1 are right.

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 from PIL import Image, ImageDraw
+from stages.page import main
 
 from hyma.report import ranking as report
 from hyma.report.gallery import Answer, Item
 from hyma.report.html import figure, heated, marked, paragraphs, thumbnail
 from hyma.report.inputs import of_two
 from hyma.report.page import Card, Shown, page, tiles
-from stages.page import main
 from tests.test_compare_pairs import pictures, run_folder
 from tests.test_report import crowd
 

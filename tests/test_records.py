@@ -38,7 +38,7 @@ def test_methods_in_order() -> None:
     """The oracle first, those of params.yaml in its order; read back from where `check` writes them."""
     found = records.known(["cka", "cgs"], ["asked"])
     assert found == ["grid", "hyma", "refine", "cka", "cgs", "asked", "unimodal"]
-    experiment.write(dict.fromkeys(experiment.SECTIONS, ["a"]) | {"methods": found})
+    experiment.write({section: ["a"] for section in experiment.SECTIONS} | {"methods": found})
     assert experiment.names("methods") == found
     assert experiment.names("benchmarks") == ["a"]
 

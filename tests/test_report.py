@@ -19,6 +19,7 @@ from hyma.report import environment, figures, methods, training
 from hyma.report import ranking as report
 from hyma.report.inputs import Inputs, label, of_two
 from hyma.report.ranking import page
+from hyma.stitching.records import of_pair
 from hyma.wording import markdown
 from stages import report as stage
 from tests.test_ranking import FLOPS, MEAN, PAIRS, PROBES, RECORDS, SCORES, benchmark, by_pair, record

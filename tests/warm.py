@@ -5,6 +5,7 @@
 killed, with the caller's folder, environment and streams, and whose exit code the command hands on.
 """
 
+import atexit
 import gc
 import importlib
 import json
@@ -23,7 +24,15 @@ from typing import Any
 
 ROOT = Path(__file__).parent.parent
 SLOW = (
-    *("torch", "torchvision", "timm", "fvcore.nn", "sentence_transformers", "sklearn.linear_model", "scipy.stats"),
+    *(
+        "torch",
+        "torchvision",
+        "timm",
+        "fvcore.nn",
+        "sentence_transformers",
+        "sklearn.linear_model",
+        "scipy.stats",
+    ),
     *("pyarrow.parquet", "matplotlib.pyplot", "huggingface_hub", "pydantic", "tqdm", "jinja2"),
     *("dvc.cli", "dvc.repo", "dvc.commands.repro"),
 )
@@ -45,7 +54,7 @@ with socket.socket(socket.AF_UNIX) as server:
 def server() -> "tuple[subprocess.Popen[str], Path]":
     """The warm process, whose children do the work, and the folder of its commands; it ends with this process."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.warm"],
+        [sys.executable, "-W", "ignore::FutureWarning", "-m", "tests.warm"],
         cwd=ROOT,
         env=os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
         stdin=subprocess.PIPE,
@@ -53,6 +62,7 @@ def server() -> "tuple[subprocess.Popen[str], Path]":
         text=True,
     )
     assert process.stdout is not None
+    atexit.register(process.communicate)
     return process, Path(process.stdout.readline().strip())
 
 
