@@ -18,9 +18,11 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
+import traceback
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 ROOT = Path(__file__).parent.parent
 SLOW = (
@@ -90,7 +92,7 @@ def main() -> None:
     if request is None:
         shutil.rmtree(folder, ignore_errors=True)
     else:
-        run(*request)
+        end(run(*request))
 
 
 def write_commands(folder: Path) -> None:
@@ -155,13 +157,31 @@ def answer(waiting: dict[int, socket.socket]) -> None:
                 continue  # the command was killed itself
 
 
-def run(folder: str, environment: dict[str, str], arguments: list[str]) -> None:
-    """What ``python -m MODULE ARGUMENTS`` does in `folder`."""
+def run(folder: str, environment: dict[str, str], arguments: list[str]) -> int:
+    """Do what ``python -m MODULE ARGUMENTS`` does in `folder`; return its exit code."""
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
     sys.path[0], sys.argv = folder, arguments
-    runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)
+    try:
+        runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)
+    except SystemExit as left:
+        if isinstance(left.code, str):
+            print(left.code, file=sys.stderr)
+        return left.code if isinstance(left.code, int) else int(left.code is not None)
+    except BaseException:
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+def end(code: int) -> NoReturn:
+    """Exit in an orderly way, but for the second that Python takes to put away what it has loaded."""
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(code)
 
 
 if __name__ == "__main__":
