@@ -13,9 +13,23 @@ from tests import project
 torch.set_num_threads(1)  # tests are small: threads cost more than they give, above all on a busy machine
 
 
+OF_PIPELINE = {"fresh_run", "done", "changing", "scratch"}
+SLOW_FILES = (
+    *("command", "docs", "notebook", "page", "plan_stages", "presets", "readme", "real_formats", "report"),
+    *("resume", "revisions", "peer", "peer_model", "open_clip", "world", "zoo", "gpu_benchmark"),
+)
+"""Of tests/test_<name>.py: those that start processes, or work for long."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with tests of the one pipeline start first, since they take longest."""
-    of_pipeline = {item.path for item in items if "fresh_run" in getattr(item, "fixturenames", ())}
+    """Mark what is quick. Files with tests of the one pipeline start first, since they take longest."""
+    slow = {f"test_{name}" for name in SLOW_FILES}
+    of_pipeline = set()
+    for item in items:
+        if OF_PIPELINE & set(getattr(item, "fixturenames", ())):
+            of_pipeline.add(item.path)
+        elif item.path.stem not in slow:
+            item.add_marker("quick")
     items.sort(key=lambda item: item.path not in of_pipeline)
 
 

@@ -18,7 +18,8 @@ from hyma.common.errors import HymaError
 from hyma.common.features import FeatureInfo
 from hyma.common.files import read_json, write_json
 from hyma.common.prepared import Prepared
-from hyma.evaluation.assess import assess
+from hyma.evaluation.assess import content, score
+from hyma.evaluation.benchmark import Benchmark
 from hyma.evaluation.params import EvaluateParams
 from hyma.ranking.rank import rank
 from hyma.report import two_pairs
@@ -109,9 +110,11 @@ def _write_benchmark(root: Path, name: str, found: dict[str, dict[str, Stitch]])
     for slug, (feature_ND, rows) in encoders.items():
         info = FeatureInfo(slug, data.meta.data_hash, 3, 1.0)
         chunk = (rows["id"].to_pylist(), feature_ND)
-        features.write(root / f"features/benchmarks/{slug}/{name}.arrow", info, [chunk])
-    values = {slug: feature_ND for slug, (feature_ND, _) in encoders.items()}
-    scores = assess(name, data, values, found, EvaluateParams(protocol="standard"))
+        side = "image" if slug == "cam" else "text"
+        features.write(root / features.file_of("benchmarks", side, slug, name), info, [chunk])
+    bench = Benchmark(name)
+    own = {method: score(bench.evaluators, bench.features, stitches) for method, stitches in found.items()}
+    scores = content(bench, own, EvaluateParams(protocol="standard"))
     write_json(root / f"metrics/benchmarks/{name}.json", scores)
     return scores
 
@@ -119,8 +122,8 @@ def _write_benchmark(root: Path, name: str, found: dict[str, dict[str, Stitch]])
 @pytest.fixture
 def run_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The small run, gone into."""
-    write_run(tmp_path)
     monkeypatch.chdir(tmp_path)
+    write_run(tmp_path)
     params._parse.cache_clear()
     yield tmp_path
     params._parse.cache_clear()
