@@ -1,5 +1,7 @@
 """The pipeline, run once on the small experiment, for all tests that look at it."""
 
+import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,20 +13,33 @@ from tests import project
 torch.set_num_threads(1)  # tests are small: threads cost more than they give, above all on a busy machine
 
 
+OF_PIPELINE = {"fresh_run", "done", "changing", "scratch"}
+SLOW_FILES = (
+    *("command", "docs", "notebook", "page", "plan_stages", "presets", "readme", "real_formats", "report"),
+    *("resume", "revisions", "peer", "peer_model", "open_clip", "world", "zoo", "gpu_benchmark"),
+)
+"""Of tests/test_<name>.py: those that start processes, or work for long."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with tests of the one pipeline start first, since they take longest."""
-    of_pipeline = {item.path for item in items if "fresh_run" in getattr(item, "fixturenames", ())}
+    """Mark what is quick. Files with tests of the one pipeline start first, since they take longest."""
+    slow = {f"test_{name}" for name in SLOW_FILES}
+    of_pipeline = set()
+    for item in items:
+        if OF_PIPELINE & set(getattr(item, "fixturenames", ())):
+            of_pipeline.add(item.path)
+        elif item.path.stem not in slow:
+            item.add_marker("quick")
     items.sort(key=lambda item: item.path not in of_pipeline)
 
 
 @pytest.fixture(scope="session")
 def fresh_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[project.Project, list[str]]:
     """The small experiment after its first `dvc repro`, and the stages that ran."""
-    made = project.create(tmp_path_factory.mktemp("project"))
-    ran = made.stages("repro")
-    made.run("git", "add", "-A")
-    made.run("git", "commit", "-qm", "run")
-    return made, ran
+    own = tmp_path_factory.getbasetemp()
+    made, ran = project.built(own.parent if "PYTEST_XDIST_WORKER" in os.environ else own)
+    shutil.copytree(made.folder, own / "project")
+    return project.Project(own / "project"), ran
 
 
 @pytest.fixture(scope="session")

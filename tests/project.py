@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from filelock import FileLock
 
-from tests.imports import ROOT
+from tests import warm
+from tests.warm import ROOT
 
 WORLD = {
     "train_pairs": 300,
@@ -41,10 +43,15 @@ RANKING = ("vit-minilm", "vit-words", "byobnet-minilm", "byobnet-words")
 ENVIRONMENT = os.environ | {
     "HF_HUB_OFFLINE": "1",
     "OMP_NUM_THREADS": "1",  # two tests run at a time, and threads that wait for each other cost more than they give
-    "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     "GIT_AUTHOR_NAME": "test", "GIT_AUTHOR_EMAIL": "test@localhost",
     "GIT_COMMITTER_NAME": "test", "GIT_COMMITTER_EMAIL": "test@localhost",
 }  # fmt: skip
+
+
+def environment() -> dict[str, str]:
+    """Of commands: with the warm ``python``, ``dvc`` and ``hyma`` first on PATH, then this interpreter's."""
+    places = (warm.commands(), Path(sys.executable).parent, os.environ["PATH"])
+    return ENVIRONMENT | {"PATH": os.pathsep.join(map(str, places))}
 
 
 def small(params: dict[str, Any]) -> dict[str, Any]:
@@ -105,6 +112,19 @@ def pipeline_alone(folder: Path, params: dict[str, Any]) -> None:
     subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
 
 
+def built(shared: Path) -> "tuple[Project, list[str]]":
+    """The small experiment after its first ``dvc repro``, built once in a folder that processes share; what ran."""
+    made, record = Project(shared / "experiment"), shared / "experiment.json"
+    with FileLock(shared / "experiment.lock"):
+        if not record.exists():
+            create(made.folder)
+            ran = made.stages("repro")
+            made.run("git", "add", "-A")
+            made.run("git", "commit", "-qm", "run")
+            record.write_text(json.dumps(ran))
+    return made, json.loads(record.read_text())
+
+
 class Project:
     """A folder with an experiment."""
 
@@ -135,7 +155,7 @@ class Project:
         done = subprocess.run(
             command,
             cwd=self.folder,
-            env=ENVIRONMENT,
+            env=environment(),
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -145,7 +165,12 @@ class Project:
 
     def stages(self, *command: str) -> list[str]:
         """Run a dvc command and return the names of the stages that it ran."""
-        return re.findall(r"Running stage '([^']+)'", self.run("dvc", *command))
+        return self.ran(self.run("dvc", *command))
+
+    @staticmethod
+    def ran(printed: str) -> list[str]:
+        """The stages that DVC says it ran."""
+        return re.findall(r"Running stage '([^']+)'", printed)
 
     def copy(self, folder: Path) -> "Project":
         """A copy without its history and cache."""

@@ -4,12 +4,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 
+from hyma.common import features, prepared
 from hyma.common.files import read_json, write_json
 from hyma.common.prepared import IMAGES, QUESTIONS, TEXTS, Meta, Prepared, Skipped, table
-from hyma.evaluation.assess import assess, embed_image, embed_text
+from hyma.evaluation.assess import content, embed_image, embed_text, score
+from hyma.evaluation.benchmark import FOLDER, Benchmark
 from hyma.evaluation.params import EvaluateParams
 from hyma.stitching.connectors import ConnectorSpec, Stitch, initialise
 from hyma.stitching.normalise import Normaliser
@@ -43,8 +46,35 @@ METHODS = {
 }
 
 
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An experiment's folder, with nothing in it."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def named(rows: pa.Table) -> pa.Table:
+    """The table with its rows' numbers as ids."""
+    ids = pa.array([str(row) for row in range(len(rows))])
+    return rows.set_column(rows.column_names.index("id"), "id", ids)
+
+
+def assess(data: Prepared, feature_of: dict[str, np.ndarray], params: EvaluateParams) -> dict[str, Any]:
+    """What is written of a benchmark whose files hold this data and these features."""
+    data.images, data.texts = named(data.images), named(data.texts)
+    prepared.write(FOLDER / "toy", data, "hash")
+    for side, slugs, rows in (("image", ("eye", "wide"), data.images), ("text", ("words",), data.texts)):
+        for slug in slugs:
+            info = features.FeatureInfo("e", data.meta.data_hash, feature_of[slug].shape[1], 0)
+            chunk = rows["id"].to_pylist(), feature_of[slug]
+            features.write(features.file_of("benchmarks", side, slug, "toy"), info, [chunk])
+    bench = Benchmark("toy")
+    scores = {name: score(bench.evaluators, bench.features, own) for name, own in METHODS.items()}
+    return content(bench, scores, params)
+
+
 def test_every_pair_of_every_method_under_both_protocols(tmp_path: Path) -> None:
-    found = assess("toy", labelled(), FEATURES, METHODS, EvaluateParams(protocol="paper"))
+    found = assess(labelled(), FEATURES, EvaluateParams(protocol="paper"))
     right, wrong = ({"score": x, "top1": x, "top5": 1.0} for x in (1.0, 0.0))
     assert found == {
         "benchmark": "toy", "task": "classification", "metric": "top-1 accuracy", "protocol": "paper",
@@ -58,16 +88,15 @@ def test_every_pair_of_every_method_under_both_protocols(tmp_path: Path) -> None
     }  # fmt: skip
     write_json(tmp_path / "toy.json", found)
     assert read_json(tmp_path / "toy.json") == found
-    assert assess("toy", labelled(), FEATURES, METHODS, EvaluateParams())["protocol"] == "standard"
+    assert assess(labelled(), FEATURES, EvaluateParams())["protocol"] == "standard"
 
 
 @pytest.mark.parametrize(("has", "asked"), [("paper", "standard"), ("standard", "paper")])
 def test_a_benchmark_without_the_protocol_ranks_by_its_own(has: Any, asked: Any) -> None:
     texts = [{"image": row, "pool": 0, "protocol": has} for row in range(2)]
     tables = table([{"protocol": has}] * 2, IMAGES), table(texts, TEXTS), QUESTIONS.empty_table()
-    features = FEATURES | {"words": FEATURES["words"][:2]}
-    found = assess("toy", Prepared(Meta("retrieval", "made"), *tables), features, METHODS,
-                   EvaluateParams(protocol=asked))  # fmt: skip
+    feature_of = FEATURES | {"words": FEATURES["words"][:2]}
+    found = assess(Prepared(Meta("retrieval", "made"), *tables), feature_of, EvaluateParams(protocol=asked))
     assert (found["protocol"], list(found["protocols"]), found["metric"]) == (has, [has], "mean recall")
     methods = found["protocols"][has]["methods"]
     # Two candidates: only recall@1 can fail. Half of all guesses at rank 1 are right.
@@ -85,8 +114,8 @@ def test_question_answering_has_a_ceiling_and_one_protocol() -> None:
     data = Prepared(
         meta, table([{"protocol": "both"}] * 2, IMAGES), table(texts, TEXTS), table(questions, QUESTIONS)
     )
-    features = FEATURES | {"words": FEATURES["words"][:2]}
-    found = assess("toy", data, features, METHODS, EvaluateParams(protocol="paper"))
+    feature_of = FEATURES | {"words": FEATURES["words"][:2]}
+    found = assess(data, feature_of, EvaluateParams(protocol="paper"))
     assert (found["protocol"], found["metric"], found["questions"]) == ("standard", "VQA accuracy", 2)
     # Red to the first is 1, blue to the second 0.6: at best, and by keeping. Chance takes either: half of it.
     assert found["ceiling"] == pytest.approx(0.8)

@@ -92,7 +92,7 @@ def test_unknown_architecture(scratch: Project) -> None:
     params = scratch.params()
     params["image_encoders"]["vit"] = {"source": "timm", "name": "vit_smal_patch16_224.augreg_in21k"}
     scratch.write_params(params)
-    message = refused(scratch, "extract", "image", "vit", "training")
+    message = refused(scratch, "extract", "image", "vit")
     assert (
         "params.yaml: image_encoders.vit.name: timm has no model 'vit_smal_patch16_224.augreg_in21k'"
         in message
@@ -104,7 +104,7 @@ def test_hub_out_of_reach(scratch: Project) -> None:
     params = scratch.params()
     params["text_encoders"]["words"] = {"source": "sentence-transformers", "name": "nobody/has-this-model"}
     scratch.write_params(params)
-    message = refused(scratch, "extract", "text", "words", "training")
+    message = refused(scratch, "extract", "text", "words")
     assert "params.yaml: text_encoders.words.name: cannot get nobody/has-this-model" in message
     assert "connect to it once, or " in message
     assert "`weights`" in message or "text_encoders.words.weights" in message
@@ -114,7 +114,7 @@ def test_weights_of_another_architecture(scratch: Project) -> None:
     params = scratch.params()
     params["image_encoders"]["vit"]["weights"] = "zoo/byobnet"
     scratch.write_params(params)
-    message = refused(scratch, "extract", "image", "vit", "training")
+    message = refused(scratch, "extract", "image", "vit")
     assert "image_encoders.vit.name: 'test_vit', but zoo/byobnet/config.json holds 'test_byobnet'" in message
 
 
@@ -199,28 +199,30 @@ def with_nan(ids: list[str], values: np.ndarray) -> tuple[list[str], np.ndarray]
     ids=["nan", "rows", "ids", "data"],
 )
 def test_features_that_do_not_fit(scratch: Project, change: Any, info: dict[str, str], expected: str) -> None:
-    file = scratch.folder / "features/training/vit/captions.arrow"
+    file = scratch.folder / "features/training/image/vit/captions.arrow"
     spoil(file, change, **info)
-    for search in (["train_hyma"], ["train_grid", "vit", "words"]):
+    for search in (["train_hyma"], ["train_grid", "vit"]):
         message = refused(scratch, *search)
-        assert message.startswith(f"error: features/training/vit/captions.arrow: {expected}")
+        assert message.startswith(f"error: features/training/image/vit/captions.arrow: {expected}")
 
 
 def test_features_of_another_width(scratch: Project) -> None:
     """Benchmark features narrower than those that the connector was trained on."""
-    file = scratch.folder / "features/benchmarks/vit/coco.arrow"
+    file = scratch.folder / "features/benchmarks/image/vit/coco.arrow"
     spoil(file, lambda ids, values: (ids, values[:, :-1]))
-    message = refused(scratch, "evaluate", "coco")
+    message = refused(scratch, "evaluate")
     assert (
-        "features/benchmarks/vit/coco.arrow: feature: width is 63, the connectors were trained on 64"
+        "features/benchmarks/image/vit/coco.arrow: feature: width is 63, the connectors were trained on 64"
         in message
     )
 
 
 def test_damaged_features(scratch: Project) -> None:
-    file = scratch.folder / "features/training/vit/captions.arrow"
+    file = scratch.folder / "features/training/image/vit/captions.arrow"
     file.write_bytes(file.read_bytes()[:1000])
-    assert "features/training/vit/captions.arrow: features cannot be read" in refused(scratch, "train_hyma")
+    assert "features/training/image/vit/captions.arrow: features cannot be read" in refused(
+        scratch, "train_hyma"
+    )
 
 
 def test_cuda_where_there_is_none(scratch: Project) -> None:

@@ -122,7 +122,7 @@ def test_the_examples_make_a_valid_experiment(followed: Path) -> None:
         entry["path"]
         for entry in yaml.safe_load((ROOT / "presets/own-data.yaml").read_text())["benchmarks"].values()
     }
-    assert (followed / "data/params.checked").is_file()
+    assert (followed / "metrics/names/checked.txt").is_file()
 
 
 @pytest.mark.parametrize("slug", ["my_vit", "my_file", "my_words"])
@@ -147,7 +147,7 @@ def test_features_that_exist_are_taken(followed: Path, part: str, name: str, row
     own = encoders(followed)["colours"]
     found = precomputed.reference(own, "colours", part, name)
     assert found is not None
-    out = followed / f"features/{part}/colours/{name}.arrow"
+    out = followed / features.file_of(part, "image", "colours", name)
     precomputed.write(found, followed / "data/prepared" / part / name, "image", out, own.unit_length, 50)
     feature_ND = features.Features(out).to_numpy()
     assert feature_ND.shape == (rows, WIDTHS["colours"])

@@ -187,7 +187,7 @@ def test_first_method_ranks(ranking: Ranking) -> None:
     assert ranking.pairs == ranking.candidates
     by_hyma = Ranking({"hyma": ranking.results["hyma"]}, ranking.candidates, ranking.held_out, 50.0)
     scores = ranking.scores["hyma"]
-    assert by_hyma.memory.search_pairs == sorted(scores, key=lambda pair: -scores[pair])
+    assert by_hyma.pairs == sorted(scores, key=lambda pair: -scores[pair])
 
 
 def test_failed_pairs_come_last() -> None:

@@ -232,7 +232,8 @@ def experiment(params: dict[str, Any], sets: Sets) -> dict[str, Any]:
     return params
 
 
-PAIRS = {f"{image}-{text}" for image in ("vit", "resnet", "looked") for text in ("bert", "counted")}
+IMAGES = {"vit", "resnet", "looked"}
+PAIRS = {f"{image}-{text}" for image in IMAGES for text in ("bert", "counted")}
 
 
 @pytest.fixture(scope="module")
@@ -260,7 +261,7 @@ def test_nothing_is_drawn_or_trained_but_connectors(run: tuple[project.Project, 
     ran = run[1]
     own = project.without_instance(ran)
     assert not own & {"world", "train_image_encoder", "train_text_encoder"}
-    assert {stage.partition("@")[2] for stage in ran if stage.startswith("train_grid@")} == PAIRS
+    assert {stage.partition("@")[2] for stage in ran if stage.startswith("train_grid@")} == IMAGES
     assert {stage.partition("@")[2] for stage in ran if stage.startswith("prepare@")} == set(BENCHMARKS)
     assert run[0].stages("repro") == []
 
@@ -302,7 +303,7 @@ def test_features_brought_along_cost_nothing_and_stay_what_they_were(
         part = "training" if name == "llava" else "benchmarks"
         for slug, side, encode in (("looked", "image", looked_at), ("counted", "text", counted)):
             table = found[name].images if side == "image" else found[name].texts
-            kept = Features(run[0].folder / f"features/{part}/{slug}/{name}.arrow")
+            kept = Features(run[0].folder / f"features/{part}/{side}/{slug}/{name}.arrow")
             assert kept.ids.to_pylist() == rows(table, "id")
             expected = [encode(item) for item in rows(table, side)]  # type: ignore[operator]
             np.testing.assert_allclose(kept.to_numpy(), expected, rtol=1e-6)

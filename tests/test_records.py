@@ -1,14 +1,12 @@
 """Where records and connectors lie: found again method by method, grid search's put together from its pairs'."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-import yaml
 
-from hyma.common import params
+from hyma.common import experiment
 from hyma.common.errors import HymaError
 from hyma.stitching import connectors, records
 from hyma.stitching.connectors import ConnectorSpec, Stitch
@@ -19,14 +17,10 @@ PAIRS = ["vit-bert", "vit-mini"]
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An experiment's folder, with nothing in it but two methods in params.yaml."""
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An experiment's folder, with nothing in it."""
     monkeypatch.chdir(tmp_path)
-    search = {"methods": ["cka", "cgs"], "recorded": {"asked": {"file": "a.json"}}, "cka": {}, "cgs": {}}
-    Path("params.yaml").write_text(yaml.safe_dump({"search": search}))
-    params._parse.cache_clear()
-    yield tmp_path
-    params._parse.cache_clear()
+    return tmp_path
 
 
 def stitch(seed: int, two_sided: bool = False) -> Stitch:
@@ -41,20 +35,28 @@ def result(label: str, value: float, stitches: dict[str, Stitch]) -> SearchResul
 
 
 def test_methods_in_order() -> None:
-    """The oracle first, those of params.yaml in its order."""
-    assert records.methods() == ["grid", "hyma", "refine", "cka", "cgs", "asked", "unimodal"]
+    """The oracle first, those of params.yaml in its order; read back from where `check` writes them."""
+    found = records.known(["cka", "cgs"], ["asked"])
+    assert found == ["grid", "hyma", "refine", "cka", "cgs", "asked", "unimodal"]
+    experiment.write({section: ["a"] for section in experiment.SECTIONS} | {"methods": found})
+    assert experiment.names("methods") == found
+    assert experiment.names("benchmarks") == ["a"]
 
 
 def test_folders() -> None:
-    found = [str(records.folder(method)) for method in records.methods()]
+    Path("models/search/recorded/asked").mkdir(parents=True)
+    found = [str(records.folder(method)) for method in records.known(["cka", "cgs"], ["asked"])]
     own = ["models/grid", "models/hyma", "models/refine"]
-    assert found == own + [f"models/search/{name}" for name in ("cka", "cgs", "asked", "unimodal")]
+    others = ("methods/cka", "methods/cgs", "recorded/asked", "unimodal")
+    assert found == own + [f"models/search/{name}" for name in others]
+    assert records.of_pair("vit-bert") == Path("models/grid/vit/vit-bert.json")
+    assert records.files("grid", PAIRS) == [Path(f"models/grid/vit/{pair}.safetensors") for pair in PAIRS]
 
 
 def test_records_and_connectors_come_back() -> None:
     for seed, pair in enumerate(PAIRS):
         alone = SearchResult("grid search", {pair: 0.5 + seed}, 2.0, {}, {pair: stitch(seed)}, steps=3)
-        save(alone, Path("models/grid"), pair)
+        save(alone, Path("models/grid/vit"), pair)
     save(result("HYMA", 1, {pair: stitch(5, True) for pair in PAIRS}), records.folder("hyma"))
     save(result("CKA", 2, {}), records.folder("cka"))
     lost = result("C-GS", 3, {"vit-mini": stitch(7)})
@@ -70,10 +72,11 @@ def test_records_and_connectors_come_back() -> None:
     ]
     assert found["grid"]["scores"] == {"vit-bert": 0.5, "vit-mini": 1.5}
     assert (found["grid"]["seconds"], found["grid"]["steps"]) == (4, 6)
-    kept = records.stitches(found, PAIRS)
+    kept = {method: records.stitched(method, record, PAIRS) for method, record in found.items()}
     assert {method: list(own) for method, own in kept.items()} == {
         "grid": PAIRS,
         "hyma": PAIRS,
+        "cka": [],  # scores alone
         "cgs": ["vit-mini"],  # the pair that failed has none
     }
     for method, pair, expected in (
@@ -91,10 +94,10 @@ def test_records_and_connectors_come_back() -> None:
 
 
 def test_what_is_missing_is_named() -> None:
-    with pytest.raises(HymaError, match=r"models/grid/vit-bert\.json: file not found"):
+    with pytest.raises(HymaError, match=r"models/grid/vit/vit-bert\.json: file not found"):
         records.read("grid", PAIRS)
-    with pytest.raises(HymaError, match=r"models/search/cka/result\.json: file not found"):
+    with pytest.raises(HymaError, match=r"models/search/methods/cka/result\.json: file not found"):
         records.read("cka", PAIRS)
     save(result("HYMA", 1, {"vit-bert": stitch(0)}), records.folder("hyma"))
     with pytest.raises(HymaError, match="no connector for pair vit-mini"):
-        records.stitches({"hyma": records.read("hyma", PAIRS)}, PAIRS)
+        records.stitched("hyma", records.read("hyma", PAIRS), PAIRS)

@@ -23,7 +23,7 @@ from hyma.methods import hyma_two_sided
 from hyma.search import hyma_search
 from hyma.search.closed_form import shared_space
 from hyma.search.params import HymaParams
-from hyma.stitching import connectors, grid, result
+from hyma.stitching import connectors, grid, records, result
 from hyma.stitching.connectors import Connector, ConnectorSpec, Stitch
 from hyma.stitching.normalise import Normaliser
 from hyma.stitching.normalised import Normalised
@@ -542,7 +542,8 @@ def test_split_of_images_without_captions() -> None:
         assert len(split(captioned, 0.2, seed)[1]) == 10
 
 
-def test_load(tmp_path: Path) -> None:
+def test_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     texts = [{"id": f"t{row}", "text": "x", "image": row % 40, "protocol": "both"} for row in range(80)]
     pictures = [{"id": f"i{row}", "protocol": "both"} for row in range(40)]
     rng = np.random.default_rng(0)
@@ -552,15 +553,15 @@ def test_load(tmp_path: Path) -> None:
         tables = prepared.table(pictures, prepared.IMAGES), prepared.table(rows, prepared.TEXTS)
         data = prepared.Prepared(prepared.Meta("pairs", "llava"), *tables, prepared.QUESTIONS.empty_table())
         prepared.write(tmp_path / name, data, "hash")
-        for slug, items in (("vit", pictures), ("bert", rows)):
+        for side, slug, items in (("image", "vit", pictures), ("text", "bert", rows)):
             info = features.FeatureInfo("e", data.meta.data_hash, values[slug].shape[1], 0)
             ids = [item["id"] for item in items]
             chunks = [(ids[:30], values[slug][:30]), (ids[30:], values[slug][30:])]
-            features.write(tmp_path / "features" / slug / f"{name}.arrow", info, chunks)
+            features.write(features.file_of("training", side, slug, name), info, chunks)
         return tmp_path / name
 
     connector = ConnectorParams(holdout=0.25)
-    found = load(build(texts, "good"), tmp_path / "features", ["vit"], ["bert"], connector, 3, CPU)
+    found = load(build(texts, "good"), ["vit"], ["bert"], connector, 3, CPU)
     assert found.pairs == [("vit", "bert")]
     np.testing.assert_array_equal(found.images["vit"], values["vit"])
     np.testing.assert_array_equal(found.texts["bert"], values["bert"])
@@ -570,10 +571,10 @@ def test_load(tmp_path: Path) -> None:
     assert found.spec(("vit", "bert"), connector) == ConnectorSpec("mlp1", 5, 3, 1024)
     prepared.write(tmp_path / "good", replace(prepared.read(tmp_path / "good")), "other pictures")
     with pytest.raises(HymaError, match=r"vit.good\.arrow: data_hash"):
-        load(tmp_path / "good", tmp_path / "features", ["vit"], ["bert"], connector, 3, CPU)
+        load(tmp_path / "good", ["vit"], ["bert"], connector, 3, CPU)
     unpaired = build([row | {"image": None} for row in texts], "classes")
     with pytest.raises(HymaError, match="training"):  # a classification set has no captions to train on
-        load(unpaired, tmp_path / "features", ["vit"], ["bert"], connector, 3, CPU)
+        load(unpaired, ["vit"], ["bert"], connector, 3, CPU)
 
 
 def answer(pair: str, seconds: float, seed: int = 0) -> SearchResult:
@@ -628,6 +629,6 @@ def test_merge() -> None:
     assert result.merge([first]) == first
     # The records of the same, read back, join to the same.
     parts = [record("vit-bert", 1.5), record("vit-mini", 2.5)]
-    for key, value in result.merge_records(parts).items():
+    for key, value in records.merge(parts).items():
         assert value == ("one-sided" if key == "connectors" else getattr(joined, key))
     assert parts == [record("vit-bert", 1.5), record("vit-mini", 2.5)]

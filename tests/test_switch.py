@@ -103,7 +103,7 @@ def checked(folder: Path, monkeypatch: pytest.MonkeyPatch, change: Change) -> No
 
 def test_check_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     checked(tmp_path, monkeypatch, lambda p: p["search"].update(methods=["random"], cka={"samples": 20}))
-    assert Path("data/params.checked").read_text() == "params.yaml is valid\n"
+    assert Path("metrics/names/checked.txt").read_text() == "params.yaml is valid\n"
 
 
 @pytest.mark.parametrize(
@@ -144,4 +144,4 @@ def test_check_names_the_place(
 ) -> None:
     with pytest.raises(HymaError, match="^" + re.escape(message)):
         checked(tmp_path, monkeypatch, change)
-    assert not Path("data").exists()
+    assert not Path("metrics").exists()

@@ -80,7 +80,7 @@ def extract(
     info = features.FeatureInfo(encoder.identity, rows.data_hash, encoder.dim, row_flops)
     conditions = f"{encoder.dim}|{batch}|{params.chunk}|{device.type}"
     finished = Unfinished(unfinished, info, sha256(info.fingerprint, conditions))
-    name = f"{out.parent.name}/{out.stem}"
+    name = f"{unfinished.parent.name}/{unfinished.name}"
     if finished.rows:
         log.info("%s: going on at row %d of %d", name, finished.rows, rows.total)
     workers = worker_count(params, rows.total - finished.rows)
