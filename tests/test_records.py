@@ -12,6 +12,7 @@ from hyma.stitching import connectors, records
 from hyma.stitching.connectors import ConnectorSpec, Stitch
 from hyma.stitching.normalise import Normaliser
 from hyma.stitching.result import SearchResult, save
+from hyma.stitching.result import stitched as load_connectors
 
 PAIRS = ["vit-bert", "vit-mini"]
 
@@ -72,7 +73,7 @@ def test_records_and_connectors_come_back() -> None:
     ]
     assert found["grid"]["scores"] == {"vit-bert": 0.5, "vit-mini": 1.5}
     assert (found["grid"]["seconds"], found["grid"]["steps"]) == (4, 6)
-    kept = {method: records.stitched(method, record, PAIRS) for method, record in found.items()}
+    kept = {method: load_connectors(method, record, PAIRS) for method, record in found.items()}
     assert {method: list(own) for method, own in kept.items()} == {
         "grid": PAIRS,
         "hyma": PAIRS,
@@ -100,4 +101,4 @@ def test_what_is_missing_is_named() -> None:
         records.read("cka", PAIRS)
     save(result("HYMA", 1, {"vit-bert": stitch(0)}), records.folder("hyma"))
     with pytest.raises(HymaError, match="no connector for pair vit-mini"):
-        records.stitched("hyma", records.read("hyma", PAIRS), PAIRS)
+        load_connectors("hyma", records.read("hyma", PAIRS), PAIRS)
