@@ -22,10 +22,10 @@ from hyma.ranking.rank import rank
 from hyma.report import environment, figures, methods
 from hyma.report import ranking as report
 from hyma.report.inputs import Inputs, label, of_two
-from hyma.report.markdown import flowing
 from hyma.report.ranking import page
 from hyma.stitching import records
 from hyma.wording import markdown
+from hyma.wording.templates import flowing
 from stages import report as stage
 from tests.imports import ROOT
 from tests.test_ranking import FLOPS, MEAN, PAIRS, PROBES, RECORDS, SCORES, benchmark, by_pair, record
@@ -354,6 +354,9 @@ def test_templates_may_break_lines() -> None:
     text = "\n\n# a\n\none \ntwo\n  -0.1% and\n*three*.\n\n\n\n- item\n  goes on\n- next\n\n> note\n>\n> note\n\n"
     assert flowing(text + "| x |\n| :-- |\n\n\n") == (
         "# a\n\none two -0.1% and *three*.\n\n- item goes on\n- next\n\n> note\n>\n> note\n\n| x |\n| :-- |\n"
+    )
+    assert flowing("a\nb\n\n```python\none\n\n\ntwo\n```\n\nc\nd") == (
+        "a b\n\n```python\none\n\n\ntwo\n```\n\nc d\n"
     )
 
 

@@ -7,7 +7,8 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from hyma.model.config import EncoderEntry, ModelConfig
-from hyma.wording.markdown import cheaper, decimal, flops, points, seconds, table
+from hyma.wording.markdown import points
+from hyma.wording.templates import environment, flowing
 
 Json = dict[str, Any]
 TASKS = {
@@ -44,20 +45,13 @@ class Run:
 
 def card(config: ModelConfig, run: Run | None) -> str:
     """Return the card, metadata and text."""
-    title = f"{config.image_encoder.slug} × {config.text_encoder.slug}"
-    body = [
-        f"# {title}",
-        _first(config),
-        _use(config),
-        "" if run is None else _results(config, run),
-        "" if run is None else _found(config, run),
-        "## Encoders\n\n" + _encoders(config),
-        _limits(config, run),
-        "## Licence\n\nThe connector is yours to license. The encoders are others' work under their own licences, "
-        "which hold for this model too: see where each comes from, above.",
-    ]
-    text = "\n\n".join(part for part in body if part)
-    return str(ModelCard(f"---\n{_data(config, run).to_yaml()}\n---\n\n{text}\n"))
+    measured = {} if run is None else _measured(config, run)
+    template = environment("hyma.model").get_template("card.md.j2")
+    place = None if run is None else _place(config.pair, run.ranking)
+    text = template.render(
+        config=config, run=run, measured=measured, place=place, in_detail=_in_detail, where=_where
+    )
+    return str(ModelCard(f"---\n{_data(config, run).to_yaml()}\n---\n\n{flowing(text)}"))
 
 
 def _data(config: ModelConfig, run: Run | None) -> ModelCardData:
@@ -114,89 +108,15 @@ def _eval_results(config: ModelConfig, run: Run) -> list[EvalResult]:
     return found
 
 
-def _first(config: ModelConfig) -> str:
-    image, text = config.image_encoder, config.text_encoder
-    return (
-        f"The frozen image encoder `{image.name}` and the frozen text encoder `{text.name}`, stitched by a small "
-        f"trained connector ({config.connector.kind}, {config.connector.sides}) into one model that compares "
-        "pictures with texts. Found with [HYMA](https://arxiv.org/abs/2507.10015)."
-    )
+def _in_detail(metrics: Json) -> str:
+    shown = {DETAILS.get(key, key): value for key, value in _apart(metrics).items() if key != "score"}
+    return ", ".join(f"{name} {points(value)}" for name, value in shown.items())
 
 
-def _use(config: ModelConfig) -> str:
-    sides = {"image": config.image_encoder, "text": config.text_encoder}
-    brings = [side for side, entry in sides.items() if entry.source in ("custom", "precomputed")]
-    note = "".join(
-        f"\n\nThe {side} encoder is not in this folder: give it as `{side}_encoder=`, or features to `embed_{side}`."
-        for side in brings
-    )
-    return f"""## Use
-
-```python
-from hyma import StitchedModel
-
-model = StitchedModel.from_pretrained("path/to/this/folder")
-model.classify(["picture.png"], ["a snowman", "an anchor"])  # probabilities, one row a picture
-```
-
-`model.encode_image` and `model.encode_text` give unit vectors of one space; `hyma index` and `hyma search` find
-pictures by text.{note}"""
-
-
-def _results(config: ModelConfig, run: Run) -> str:
-    rows = []
-    for name, metrics in _measured(config, run).items():
-        content = run.benchmarks[name]
-        others = ", ".join(
-            f"{DETAILS.get(key, key)} {points(value)}"
-            for key, value in _apart(metrics).items()
-            if key != "score"
-        )
-        size = str(content["questions"] or content["images"])
-        rows.append(
-            [name, content["metric"], points(metrics["score"]), points(content["chance"]), others, size]
-        )
-    head = ["benchmark", "metric", "score", "chance", "in detail", "items"]
-    mean = run.ranking["scores"][config.method][config.pair]["mean"]
-    return (
-        f"## Results\n\nPoints of a hundred, protocol *{config.protocol}*; mean over the benchmarks {points(mean)}.\n\n"
-        + table(head, rows, left=2)
-    )
-
-
-def _found(config: ModelConfig, run: Run) -> str:
-    ranking = run.ranking
+def _place(pair: str, ranking: Json) -> int:
+    """Where the oracle's order has a pair: 1 is best."""
     order = sorted(ranking["scores"][ranking["oracle"]].items(), key=lambda entry: -(entry[1]["mean"] or 0.0))
-    place = [pair for pair, _ in order].index(config.pair) + 1
-    label = ranking["methods"][config.method]["label"]
-    oracle = ranking["methods"][ranking["oracle"]]["label"]
-    lines = [
-        f"Of {ranking['pairs']} pairs, {oracle} puts this one in place {place}. The connector is that of *{label}*. "
-        f"Training set: {run.trained_on}; the whole ranking is in [ranking.json](ranking.json).",
-        "",
-    ]
-    for method in dict.fromkeys(("hyma", config.method, ranking["oracle"])):
-        if method not in ranking["cost"]:
-            continue
-        spent, agreed = ranking["cost"][method], ranking["mean"][method]
-        ratio = ""
-        if method != ranking["oracle"] and spent["flops_ratio"]:
-            ratio = (
-                f", {cheaper(spent['flops_ratio'], 'fewer FLOPs', 'more FLOPs')} than {oracle}; "
-                f"ρ = {decimal(agreed['spearman'])} with its ranking"
-            )
-        lines.append(
-            f"- {ranking['methods'][method]['label']}: {flops(spent['flops'])}, {seconds(spent['seconds'])} s{ratio}"
-        )
-    return "## How it was found, and what that cost\n\n" + "\n".join(lines)
-
-
-def _encoders(config: ModelConfig) -> str:
-    rows = [
-        [side, entry.source, f"`{entry.name}`", entry.revision or "–", _where(entry), str(entry.dim)]
-        for side, entry in (("image", config.image_encoder), ("text", config.text_encoder))
-    ]
-    return table(["side", "source", "name", "revision", "weights", "width"], rows, left=5)
+    return [name for name, _ in order].index(pair) + 1
 
 
 def _where(entry: EncoderEntry) -> str:
@@ -206,18 +126,4 @@ def _where(entry: EncoderEntry) -> str:
         return "in that Python package"
     return {"custom": "brought by the caller", "precomputed": "none: features only"}.get(
         entry.source, "from the hub"
-    )
-
-
-def _limits(config: ModelConfig, run: Run | None) -> str:
-    text = (
-        "## Limits\n\nThe encoders never saw each other: what the image encoder does not see, or the text encoder "
-        f"does not tell apart, no connector adds. Cosines are multiplied by {config.logit_scale:g} before the softmax, "
-        "as in training; the probabilities are not calibrated."
-    )
-    if run is None:
-        return text
-    return text + (
-        " Scores were measured on the benchmarks above and say nothing of pictures of another kind; where one lies "
-        "near its chance, the model cannot do that task."
     )

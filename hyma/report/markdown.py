@@ -1,16 +1,16 @@
 """Pages of markdown: templates of hyma/report/templates filled in, each of which reads like its page."""
 
-import re
 from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 
 from hyma.common.names import MAIN
 from hyma.ranking import choice
 from hyma.report.inputs import label, picked
 from hyma.wording import markdown as words
+from hyma.wording import templates
 
 Json = dict[str, Any]
 
@@ -19,13 +19,7 @@ def page(template: str, found: Json, **context: Any) -> str:
     """Fill in ``<template>.md.j2``, which sees `found` and, where that has an oracle, its name as ``oracle``."""
     oracle = found.get("oracle") or found.get("common", {}).get("oracle")
     context |= {"found": found} | ({"oracle": label(found, oracle)} if oracle else {})
-    return flowing(environment().get_template(f"{template}.md.j2").render(context))
-
-
-def flowing(text: str) -> str:
-    """Markdown in its final form: each paragraph and list item in one line, one blank line between blocks."""
-    text = re.sub(r"(?<=\S) *\n(?! *(?:[\n#|>!]|- |$)) *", " ", text)
-    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+    return templates.flowing(environment().get_template(f"{template}.md.j2").render(context))
 
 
 def labels(methods: Iterable[str], found: Json) -> list[str]:
@@ -63,18 +57,9 @@ def _flow(content: Any) -> str:
 
 @cache
 def environment(autoescape: bool = False) -> Environment:
-    """The templates, with the number formats as filters."""
-    made = Environment(
-        loader=PackageLoader("hyma.report"),
-        autoescape=autoescape,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=not autoescape,
-    )
-    shown = (words.points, words.decimal, words.flops, words.seconds, words.times, words.pair, words.sentence)
-    made.filters |= {show.__name__: show for show in (*shown, labels, span, arrows, value, picked)}
+    """The templates, with what the reports call things."""
+    made = templates.environment("hyma.report", autoescape)
+    made.filters |= {show.__name__: show for show in (labels, span, arrows, value, picked)}
     made.filters["bold"] = "**{}**".format
-    known = (*shown, words.head, words.row, words.cheaper, label, picked)
-    made.globals |= {"MAIN": MAIN, "choice": choice} | {function.__name__: function for function in known}
+    made.globals |= {"MAIN": MAIN, "choice": choice, "label": label, "picked": picked}
     return made
