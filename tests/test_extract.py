@@ -287,7 +287,7 @@ def test_interrupted_and_begun_again(
             interruptions += 1
             assert not list(run.out.parent.glob("*"))
         encoded += sum(encoder.batches)
-        expected = [f"features/set: going on at row {begin} of 230"] if begin else []
+        expected = [f"unfinished/colours: going on at row {begin} of 230"] if begin else []
         assert [record.getMessage() for record in caplog.records] == expected
         if run.out.exists():
             break
