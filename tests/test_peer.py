@@ -35,7 +35,6 @@ from PIL import Image
 from torch import Tensor
 
 from hyma.common import prepared
-from hyma.evaluation.assess import assess
 from hyma.evaluation.evaluator import Evaluator
 from hyma.evaluation.metrics import vqa_accuracy, vqa_table
 from hyma.evaluation.params import EvaluateParams
@@ -45,6 +44,7 @@ from hyma.readers.base.prepare import prepare
 from hyma.readers.base.vqa_text import CONTRACTIONS, normalise
 from hyma.stitching.connectors import ConnectorSpec, Stitch, initialise
 from hyma.stitching.normalise import Normaliser
+from tests.assessing import assess
 from tests.test_evaluation import captioned, made, prompts, unit
 
 peer = pytest.mark.peer

@@ -14,12 +14,12 @@ import pytest
 import torch
 
 from hyma.common.prepared import Prepared
-from hyma.evaluation.assess import assess
 from hyma.evaluation.evaluator import Evaluator
 from hyma.evaluation.params import EvaluateParams
 from hyma.readers.base.common import data_file
 from hyma.stitching.connectors import ConnectorSpec, Stitch, forward
 from hyma.stitching.normalise import Normaliser
+from tests.assessing import assess
 from tests.test_evaluation import made, prompts, unit
 from tests.test_readers import draw, dump, karpathy, questions, rows, run, val2017
 

@@ -257,7 +257,7 @@ def test_cost_is_what_torch_counts(method: str, kind: Any, monkeypatch: pytest.M
     connector, data = CONNECTOR.model_copy(update={"kind": kind}), toy(captions=2)
     changes = {"bm": 4, "epochs": 2, "samples": 90, "components": 8}
     found = run(method, data, connector=connector, **changes)
-    monkeypatch.setattr(hyma_search, "cost", lambda *_: {})  # it runs models, to count them
+    monkeypatch.setattr(hyma_search, "_cost", lambda *_: {})  # it runs models, to count them
     with FlopCounterMode(display=False) as counter:
         run(method, data, connector=connector, **changes)
     normalised = Normalised(data, connector)

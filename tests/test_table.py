@@ -4,13 +4,14 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 import torch
 
 from hyma.methods import load
 from hyma.search import hyma_search
 from hyma.search.params import HymaParams
-from hyma.stitching import grid, table
+from hyma.stitching import grid
 from hyma.stitching.params import ConnectorParams, GridParams
 from hyma.stitching.table import Streamed, fits, mapped
 from tests.test_search import CPU, toy
@@ -44,7 +45,7 @@ def test_functions_of_rows() -> None:
 
 def test_what_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     memory = type("Memory", (), {"available": 1000})
-    monkeypatch.setattr(table.psutil, "virtual_memory", lambda: memory)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: memory)
     assert [fits(size, CPU) for size in (1, 233, 234)] == [True, True, False]  # three copies in 70%
 
 
