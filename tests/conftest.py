@@ -49,11 +49,15 @@ def done(fresh_run: tuple[project.Project, list[str]]) -> project.Project:
 
 
 @pytest.fixture
-def changing(done: project.Project) -> Iterator[project.Project]:
-    """The small experiment itself; put back afterwards."""
+def changing(done: project.Project, tmp_path: Path) -> Iterator[project.Project]:
+    """The small experiment itself; put back afterwards, the results that its stages keep included."""
+    kept = done.folder / "data/kept"
+    shutil.copytree(kept, tmp_path / "kept")
     yield done
     done.run("git", "checkout", "-q", ".")
     done.run("dvc", "checkout", "-q")
+    shutil.rmtree(kept)
+    shutil.move(tmp_path / "kept", kept)
 
 
 @pytest.fixture
