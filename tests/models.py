@@ -11,7 +11,7 @@ from hyma.encoders.base.params import ImageEncoderParams, TextEncoderParams
 from hyma.model.stitched import StitchedModel
 from hyma.stitching.connectors import ConnectorSpec, Stitch, initialise
 from hyma.stitching.normalise import Normaliser
-from tests.imports import ROOT
+from tests.root import ROOT
 
 D_IMAGE, D_TEXT = 96, 192
 IMAGE = ImageEncoderParams(source="timm", name="test_resnet", weights=str(ROOT / "zoo/resnet"))

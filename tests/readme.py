@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from hyma.report.methods import short
-from tests.imports import ROOT
+from tests.root import ROOT
 
 BLOCK = re.compile(r"(?<=<!-- results -->\n).*?(?=<!-- /results -->)", re.DOTALL)
 

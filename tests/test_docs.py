@@ -23,7 +23,7 @@ from hyma.encoders.base.params import HUB, EncoderParams, ImageEncoderParams, Te
 from hyma.plan.experiment import Experiment
 from hyma.readers.base.params import Own, Published
 from hyma.readers.base.prepare import FIRST_FILE
-from tests.imports import ROOT
+from tests.root import ROOT
 
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 DOCUMENTS = ("own", "data")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.imports import ROOT
+from tests.root import ROOT
 
 nbformat = pytest.importorskip("nbformat", reason="needs the extra `notebook`")
 nbclient = pytest.importorskip("nbclient", reason="needs the extra `notebook`")

@@ -29,8 +29,8 @@ from hyma.stitching.params import ConnectorParams, GridParams
 from hyma.stitching.shapes import Shapes
 from hyma.stitching.training_set import TrainingFeatures, assemble
 from hyma.wording import plain
-from tests.imports import ROOT
 from tests.project import pipeline_alone, small
+from tests.root import ROOT
 
 NO_ZOO = ZooParams()
 

@@ -8,8 +8,8 @@ import pytest
 
 from hyma.common.errors import HymaError
 from hyma.plan import stages
-from tests.imports import ROOT
 from tests.project import Project
+from tests.root import ROOT
 
 PIPELINE = """
 stages:

@@ -18,8 +18,8 @@ from hyma.plan.gather import gather
 from hyma.plan.page import page
 from hyma.stitching import flops, grid
 from hyma.stitching.shapes import Shapes
-from tests.imports import ROOT
 from tests.project import pipeline_alone
+from tests.root import ROOT
 
 PRESETS = sorted((ROOT / "presets").glob("*.yaml"))
 PAPER = {"paper-3": 3, "paper-27": 27}

@@ -5,8 +5,8 @@ import subprocess
 
 import pytest
 
-from tests.imports import ROOT
 from tests.readme import BLOCK, results
+from tests.root import ROOT
 
 
 def committed(path: str) -> str:

@@ -27,7 +27,7 @@ from hyma.stitching import records
 from hyma.wording import markdown
 from hyma.wording.templates import flowing
 from stages import report as stage
-from tests.imports import ROOT
+from tests.root import ROOT
 from tests.test_ranking import FLOPS, MEAN, PAIRS, PROBES, RECORDS, SCORES, benchmark, by_pair, record
 
 Json = dict[str, Any]
