@@ -15,7 +15,18 @@ torch.set_num_threads(1)  # tests are small: threads cost more than they give, a
 
 OF_PIPELINE = {"fresh_run", "done", "changing", "scratch"}
 SLOW_FILES = (
-    *("command", "docs", "notebook", "page", "plan_stages", "presets", "readme", "real_formats", "report"),
+    *(
+        "command",
+        "docs",
+        "dry_run",
+        "notebook",
+        "page",
+        "plan_stages",
+        "presets",
+        "readme",
+        "real_formats",
+        "report",
+    ),
     *("resume", "revisions", "peer", "peer_model", "open_clip", "world", "zoo", "gpu_benchmark"),
 )
 """Of tests/test_<name>.py: those that start processes, or work for long."""

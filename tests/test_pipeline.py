@@ -12,7 +12,7 @@ import yaml
 from hyma.common.sources import closure, imported, modules
 from hyma.methods import known
 from hyma.readers.base.params import Own, Published
-from tests.project import Project, create
+from tests.project import Project
 
 ROOT = Path(__file__).parent.parent
 PIPELINES = ("dvc.yaml", "embedded/dvc.yaml", "studies/dvc.yaml")
@@ -156,20 +156,6 @@ def test_an_undeclared_param_is_found_missing(scratch: Project) -> None:
     scratch.write_params(cut(scratch.params(), ["seed"]))
     message = scratch.run("python", "-m", "stages.train_hyma", code=1)
     assert message == "error: params.yaml: connector: missing; add it\n"
-
-
-@pytest.mark.parametrize("preset", [None, *sorted(path.name for path in (ROOT / "presets").glob("*.yaml"))])
-def test_a_dry_run_lists_the_stages_in_a_fresh_clone(preset: str | None, tmp_path: Path) -> None:
-    made = create(tmp_path)
-    source = ROOT / "params.yaml" if preset is None else ROOT / "presets" / preset
-    shutil.copy(source, tmp_path / "params.yaml")
-    listed = [stage.partition("@")[0] for stage in made.stages("repro", "--dry", "--force")]
-    params = yaml.safe_load(source.read_text())
-    assert [listed.count(name) for name in ("check", "train_hyma", "search", "rank", "report", "export")] == [
-        1
-    ] * 6
-    assert listed.count("train_grid") == listed.count("extract_image") == len(params["image_encoders"])
-    assert listed.count("extract_text") == len(params["text_encoders"])
 
 
 def filled(text: str, stage: str, params: dict[str, Any]) -> str:
