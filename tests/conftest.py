@@ -13,7 +13,7 @@ from tests import project
 torch.set_num_threads(1)  # tests are small: threads cost more than they give, above all on a busy machine
 
 
-OF_PIPELINE = {"fresh_run", "done", "changing", "scratch"}
+OF_PIPELINE = {"untouched", "fresh_run", "done", "changing", "scratch"}
 SLOW_FILES = (
     *(
         "command",
@@ -45,12 +45,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def fresh_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[project.Project, list[str]]:
-    """The small experiment after its first `dvc repro`, and the stages that ran."""
+def untouched(tmp_path_factory: pytest.TempPathFactory) -> tuple[project.Project, list[str]]:
+    """The small experiment after its first `dvc repro`, built once for all workers, to copy; and what ran."""
     own = tmp_path_factory.getbasetemp()
-    made, ran = project.built(own.parent if "PYTEST_XDIST_WORKER" in os.environ else own)
-    shutil.copytree(made.folder, own / "project")
-    return project.Project(own / "project"), ran
+    return project.built(own.parent if "PYTEST_XDIST_WORKER" in os.environ else own)
+
+
+@pytest.fixture(scope="session")
+def fresh_run(
+    untouched: tuple[project.Project, list[str]], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[project.Project, list[str]]:
+    """This worker's copy of it, and the stages that ran."""
+    made, ran = untouched
+    own = tmp_path_factory.getbasetemp() / "project"
+    shutil.copytree(made.folder, own)
+    return project.Project(own), ran
 
 
 @pytest.fixture(scope="session")

@@ -13,10 +13,10 @@ AFTER_A_SEARCH = {"evaluate", "rank", "report", "export"}
 
 
 @pytest.fixture(scope="module")
-def project(done: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+def project(untouched: tuple[Project, list[str]], tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A copy of the small experiment, run, with its cache and a history of its own."""
     folder = tmp_path_factory.mktemp("invalidation") / "project"
-    shutil.copytree(done.folder, folder, symlinks=True)
+    shutil.copytree(untouched[0].folder, folder, symlinks=True)
     return Project(folder)
 
 

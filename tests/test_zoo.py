@@ -21,6 +21,7 @@ from hyma.embedded.zoo.params import ZooImageParams, ZooTextParams
 from hyma.encoders.base.params import HUB, ImageEncoderParams, TextEncoderParams
 from hyma.encoders.sources.sentence_text import SentenceEncoder
 from hyma.encoders.sources.timm_image import TimmEncoder
+from hyma.stitching.losses import info_nce
 
 CPU = torch.device("cpu")
 ROOT = Path(__file__).parent.parent
@@ -160,7 +161,8 @@ def paraphrases(file: Path, count: int = len(PAIRS)) -> Path:
 
 def read(sentences: Path, out: Path, seed: int = 0, **changes: Any) -> float:
     """Train a text encoder of the zoo on `sentences`."""
-    return text.train(sentences, out, ZooTextParams(**({"kind": "words", "dim": 24} | changes)), seed)
+    own = ZooTextParams(**({"kind": "words", "dim": 24} | changes))
+    return text.train(sentences, out, own, seed, info_nce)
 
 
 def similarity(folder: Path) -> np.ndarray:
