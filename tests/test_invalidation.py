@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -21,9 +22,13 @@ def project(untouched: tuple[Project, list[str]], tmp_path_factory: pytest.TempP
 
 
 @pytest.fixture(autouse=True)
-def put_back(project: Project) -> Iterator[None]:
-    """The experiment as it was, after every test."""
+def put_back(project: Project, tmp_path: Path) -> Iterator[None]:
+    """The experiment as it was, after every test, the results that its stages keep included."""
+    kept = project.folder / "data/kept"
+    shutil.copytree(kept, tmp_path / "kept")
     yield
+    shutil.rmtree(kept, ignore_errors=True)
+    shutil.move(tmp_path / "kept", kept)
     project.run("git", "checkout", "-q", ".")
     project.run("git", "clean", "-qfdx", "hyma", "features", "models", "data/prepared")
     project.run("dvc", "checkout", "-q")
@@ -144,11 +149,11 @@ def test_a_method_switched_on(project: Project) -> None:
 
 def test_what_was_kept_may_be_deleted(project: Project) -> None:
     """Nothing changes by it, and a stage that has to run makes it anew."""
-    before = (project.folder / "metrics/ranking.json").read_text()
+    before = (project.folder / "metrics/benchmarks/coco.json").read_text()
     shutil.rmtree(project.folder / "data/kept")
     assert changed(project) == set()
     edit(project, "hyma/evaluation/assess.py")
     ran, again = repro(project)
     assert "evaluate" in ran
     assert again["evaluate"] == []
-    assert (project.folder / "metrics/ranking.json").read_text() == before
+    assert (project.folder / "metrics/benchmarks/coco.json").read_text() == before
