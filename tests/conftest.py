@@ -27,7 +27,18 @@ SLOW_FILES = (
         "real_formats",
         "report",
     ),
-    *("resume", "revisions", "peer", "peer_model", "open_clip", "world", "zoo", "gpu_benchmark"),
+    *(
+        "resume",
+        "revisions",
+        "stability",
+        "startup",
+        "peer",
+        "peer_model",
+        "open_clip",
+        "world",
+        "zoo",
+        "gpu_benchmark",
+    ),
 )
 """Of tests/test_<name>.py: those that start processes, or work for long."""
 
