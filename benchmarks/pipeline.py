@@ -2,8 +2,7 @@
 
 Clones the committed state of this checkout into FOLDER (a temporary one by default), then runs there, with
 the Python environment that is active: the main job, the main job again, and the changes that people make
-most. Prints seconds, the CPU seconds of DVC itself, and the stages that ran; on a
-machine that does nothing else.
+most. Prints seconds, the CPU seconds of DVC itself, and the stages that ran; measure on a quiet machine.
 """
 
 import argparse
