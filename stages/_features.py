@@ -1,5 +1,6 @@
 """What the stages that search share: the training features of all encoders, and what a search on them depends on."""
 
+from functools import cache
 from pathlib import Path
 
 from hyma.common import device, features, kept, params
@@ -28,4 +29,9 @@ def inputs(images: list[str], texts: list[str]) -> tuple[str, ...]:
     files += [features.file_of("training", "text", slug, name) for slug in texts]
     settings = params.read("connector", ConnectorParams).model_dump_json()
     place = device.resolve(params.read("device", str)).type
-    return (*(kept.content(file) for file in files), settings, str(params.read("seed", int)), place)
+    return (*map(_content, files), settings, str(params.read("seed", int)), place)
+
+
+@cache
+def _content(file: Path) -> str:
+    return kept.content(file)

@@ -1,49 +1,49 @@
-"""Train the connectors of one image encoder's pairs, each on its own: python -m stages.train_grid <image slug>.
+"""Train every pair's connector on its own (grid search): python -m stages.train_grid.
 
-Reads features/training/, writes models/grid/<image>/<image>-<text>.safetensors and .json. A pair whose features
-and settings stay is not trained again (data/kept/).
+Reads features/training/, writes models/grid/<image>-<text>.safetensors and .json. A pair whose features and settings
+stay is not trained again (data/kept/). Without a GPU, pairs are trained side by side.
 """
 
 import argparse
-from functools import cache, partial
-from pathlib import Path
 
-from hyma.common import params
+from hyma.common import device, params
 from hyma.common.experiment import names
 from hyma.common.files import atomic
 from hyma.common.kept import Kept, place
+from hyma.common.names import PairName
+from hyma.common.parallel import side_by_side
 from hyma.common.run import run
 from hyma.common.sources import code
 from hyma.stitching import records
-from hyma.stitching.grid import search
+from hyma.stitching.grid import searching
 from hyma.stitching.params import ConnectorParams, GridParams
 from hyma.stitching.result import save
-from hyma.stitching.training_set import TrainingFeatures
 from stages._features import inputs, training_features
 
 
 def main() -> None:
-    """Grid search on the pairs of one image encoder."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("image", help="key under image_encoders in params.yaml")
-    image, texts = parser.parse_args().image, names("text_encoders")
+    """Grid search on all pairs."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
     connector, seed = params.read("connector", ConnectorParams), params.read("seed", int)
-    own = params.read("grid", GridParams)
+    own, place_of_work = params.read("grid", GridParams), device.resolve(params.read("device", str))
+    shared = (own.model_dump_json(), code("hyma.stitching.grid"))
+    pairs = [(image, text) for image in names("image_encoders") for text in names("text_encoders")]
+    depends_on = {pair: (*inputs([pair[0]], [pair[1]]), *shared) for pair in pairs}
 
-    @cache
-    def features() -> TrainingFeatures:
-        return training_features([image], texts)
-
-    def train(text: str, folder: Path) -> None:
-        save(search(features(), own, connector, seed, [(image, text)]), folder, f"{image}-{text}")
-
-    with Kept(f"grid-{image}") as kept, atomic(records.folder("grid") / image) as out:
+    with Kept("grid") as kept, atomic(records.folder("grid")) as out:
         out.mkdir()
-        for text in texts:
-            depends_on = (*inputs([image], [text]), own.model_dump_json(), code("hyma.stitching.grid"))
-            made = kept.result(f"{image}-{text}", depends_on, partial(train, text))
+        new = [pair for pair in pairs if not kept.has("-".join(pair), depends_on[pair])]
+        if new:
+            images, texts = (list(dict.fromkeys(side)) for side in zip(*new, strict=True))
+            search = searching(training_features(images, texts), own, connector, seed, new)
+
+        def one(pair: PairName) -> None:
+            name = "-".join(pair)
+            made = kept.result(name, depends_on[pair], lambda folder: save(search(pair), folder, name))
             for file in made.iterdir():
                 place(file, out / file.name)
+
+        side_by_side(one, pairs, place_of_work)
 
 
 if __name__ == "__main__":

@@ -230,7 +230,7 @@ def test_mistakes_are_one_line(arguments: list[str], said: str) -> None:
 
 def test_where_nothing_has_run(run_folder: Path) -> None:
     records.of_pair("cam-bad").unlink()
-    with pytest.raises(HymaError, match=r"models/grid/cam/cam-bad\.json: file not found; run `dvc repro`"):
+    with pytest.raises(HymaError, match=r"models/grid/cam-bad\.json: file not found; run `dvc repro`"):
         compare("cam-good", "cam-bad")
     (run_folder / "metrics/ranking.json").unlink()
     with pytest.raises(HymaError, match=r"metrics/ranking\.json: file not found; run `dvc repro`"):

@@ -13,7 +13,7 @@ from hyma.methods.autopair import rung_sizes
 from hyma.stitching import grid
 from hyma.stitching.connectors import ConnectorSpec
 from hyma.stitching.params import ConnectorParams, GridParams
-from hyma.stitching.result import SearchResult
+from hyma.stitching.result import SearchResult, merge
 from hyma.stitching.training_set import TrainingFeatures
 from tests.test_search import toy
 
@@ -172,7 +172,7 @@ def test_autopair_goes_on_from_a_rungs_weights() -> None:
     found = run("autopair", data, seed, batch=60, flops=2 * 30 * step_of(*PAIRS))
     second = 30 * step_of(*PAIRS) // step_of("plain-turned", "wide-turned")
     params = GridParams(batch=60)
-    first = grid.train_pairs(data, params, CONNECTOR, seed, "by hand", 30)
+    first = merge(grid.train_pairs(data, params, CONNECTOR, seed, data.seen, "by hand", steps=30))
     for name in ("plain-noise", "wide-noise"):
         for key, weight in first.stitches[name].connector.items():
             assert torch.equal(weight, found.stitches[name].connector[key])

@@ -50,14 +50,14 @@ def test_folders() -> None:
     own = ["models/grid", "models/hyma", "models/refine"]
     others = ("methods/cka", "methods/cgs", "recorded/asked", "unimodal")
     assert found == own + [f"models/search/{name}" for name in others]
-    assert records.of_pair("vit-bert") == Path("models/grid/vit/vit-bert.json")
-    assert records.files("grid", PAIRS) == [Path(f"models/grid/vit/{pair}.safetensors") for pair in PAIRS]
+    assert records.of_pair("vit-bert") == Path("models/grid/vit-bert.json")
+    assert records.files("grid", PAIRS) == [Path(f"models/grid/{pair}.safetensors") for pair in PAIRS]
 
 
 def test_records_and_connectors_come_back() -> None:
     for seed, pair in enumerate(PAIRS):
         alone = SearchResult("grid search", {pair: 0.5 + seed}, 2.0, {}, {pair: stitch(seed)}, steps=3)
-        save(alone, Path("models/grid/vit"), pair)
+        save(alone, Path("models/grid"), pair)
     save(result("HYMA", 1, {pair: stitch(5, True) for pair in PAIRS}), records.folder("hyma"))
     save(result("CKA", 2, {}), records.folder("cka"))
     lost = result("C-GS", 3, {"vit-mini": stitch(7)})
@@ -95,7 +95,7 @@ def test_records_and_connectors_come_back() -> None:
 
 
 def test_what_is_missing_is_named() -> None:
-    with pytest.raises(HymaError, match=r"models/grid/vit/vit-bert\.json: file not found"):
+    with pytest.raises(HymaError, match=r"models/grid/vit-bert\.json: file not found"):
         records.read("grid", PAIRS)
     with pytest.raises(HymaError, match=r"models/search/methods/cka/result\.json: file not found"):
         records.read("cka", PAIRS)

@@ -35,6 +35,10 @@ class Kept:
         self.made: list[str] = []
         """Names of the results that were made, not taken."""
 
+    def has(self, name: str, inputs: tuple[str, ...]) -> bool:
+        """Say whether there is a result of these inputs."""
+        return (self.folder / _own(name, inputs)).is_dir()
+
     def result(self, name: str, inputs: tuple[str, ...], make: Callable[[Path], None]) -> Path:
         """Return the folder of a result, which `make` fills if there is none of these `inputs` yet.
 
@@ -43,7 +47,7 @@ class Kept:
             inputs: digests and settings that together are all that the result depends on.
             make: is given an empty folder; what it leaves there when it fails is deleted.
         """
-        own = f"{name}.{sha256(*inputs)[:DIGITS]}"
+        own = _own(name, inputs)
         self.wanted.add(own)
         folder = self.folder / own
         if folder.is_dir():
@@ -65,6 +69,10 @@ class Kept:
             for path in self.folder.iterdir():
                 if path.name not in self.wanted:
                     remove(path)
+
+
+def _own(name: str, inputs: tuple[str, ...]) -> str:
+    return f"{name}.{sha256(*inputs)[:DIGITS]}"
 
 
 def place(file: Path, out: Path) -> None:

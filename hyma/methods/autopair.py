@@ -14,7 +14,7 @@ from pydantic import Field
 from hyma.common.errors import HymaError
 from hyma.common.names import PairName
 from hyma.stitching import flops
-from hyma.stitching.grid import StepParams, left_out, train_pair
+from hyma.stitching.grid import StepParams, left_out, train_pairs
 from hyma.stitching.normalised import Normalised
 from hyma.stitching.params import ConnectorParams
 from hyma.stitching.result import SearchResult, merge
@@ -67,12 +67,15 @@ def search(features: TrainingFeatures, params: Params, connector: ConnectorParam
         # Never 0 steps: no rung has less to spend than the first, nor more pairs to spend it on.
         budget = int(params.flops) * (rung + 1) // len(sizes) - int(sum(_spent(costs, found).values()))
         schedule.append(budget // _cost(costs, survivors))
-        for pair in survivors:
-            weights = found[pair].stitches["-".join(pair)].connector if pair in found else None
-            trained = train_pair(
-                features, params, connector, seed + rung, pair, schedule[-1], weights, data, LABEL
-            )
-            found[pair] = _added(found.get(pair), trained, rung)
+        starts = {pair: found[pair].stitches["-".join(pair)].connector for pair in survivors if pair in found}
+        trained = train_pairs(
+            *(features, params, connector, seed + rung, survivors, LABEL),
+            steps=schedule[-1],
+            starts=starts,
+            data=data,
+        )
+        for pair, result in zip(survivors, trained, strict=True):
+            found[pair] = _added(found.get(pair), result, rung)
         best_first = sorted(survivors, key=lambda pair: found[pair].scores["-".join(pair)], reverse=True)
     return replace(
         merge(found[pair] for pair in features.seen),

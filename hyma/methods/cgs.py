@@ -6,9 +6,9 @@ from pydantic import Field
 
 from hyma.common.errors import HymaError
 from hyma.stitching import flops
-from hyma.stitching.grid import StepParams, train_pairs
+from hyma.stitching.grid import StepParams, left_out, train_pairs
 from hyma.stitching.params import ConnectorParams
-from hyma.stitching.result import SearchResult
+from hyma.stitching.result import SearchResult, merge
 from hyma.stitching.shapes import Shapes
 from hyma.stitching.training_set import TrainingFeatures
 
@@ -41,9 +41,10 @@ def search(features: TrainingFeatures, params: Params, connector: ConnectorParam
             f"params.yaml: search.cgs.samples: {params.samples} is less than one batch of {batch}; "
             f"raise it to at least {batch}"
         )
-    found = train_pairs(features, params, connector, seed, LABEL, steps)
+    found = merge(train_pairs(features, params, connector, seed, features.seen, LABEL, steps=steps))
     return replace(
         found,
+        failed=left_out(features),
         flops=cost(Shapes.of(features, connector, seed), params),
         notes={"batch": str(batch), "steps a pair": str(steps), "captions a pair": str(steps * batch)},
     )

@@ -10,7 +10,7 @@ import numpy as np
 from hyma.common.names import PairName
 from hyma.stitching import grid
 from hyma.stitching.flops import Parts
-from hyma.stitching.grid import left_out, train_pair
+from hyma.stitching.grid import left_out, train_pairs
 from hyma.stitching.params import ConnectorParams, GridParams
 from hyma.stitching.result import SearchResult, merge
 from hyma.stitching.shapes import Shapes
@@ -46,7 +46,7 @@ def search(features: TrainingFeatures, params: Params, connector: ConnectorParam
     shapes = Shapes.of(features, connector, seed)
     image, text = _lot(shapes)
     pairs = [pair for pair in features.seen if image in pair or text in pair]
-    found = merge(train_pair(features, params, connector, seed, pair, label=LABEL) for pair in pairs)
+    found = merge(train_pairs(features, params, connector, seed, pairs, LABEL))
     return replace(
         found,
         scores=filled({pair: found.scores["-".join(pair)] for pair in pairs}, features.seen),

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from hyma.stitching import flops, grid
 from hyma.stitching.params import ConnectorParams, GridParams
-from hyma.stitching.result import SearchResult
+from hyma.stitching.result import SearchResult, merge
 from hyma.stitching.shapes import Shapes
 from hyma.stitching.training_set import TrainingFeatures
 
@@ -33,9 +33,10 @@ def search(features: TrainingFeatures, params: Params, connector: ConnectorParam
     rows = len(features.train)
     batch = min(params.batch, rows)
     steps = flops.steps(rows, batch, params.epochs)
-    found = grid.train_pairs(features, params, connector, seed, LABEL)
+    found = merge(grid.train_pairs(features, params, connector, seed, features.seen, LABEL))
     return replace(
         found,
+        failed=grid.left_out(features),
         flops=cost(Shapes.of(features, connector, seed), params),
         notes={"batch": str(batch), "steps a pair": str(steps)},
     )

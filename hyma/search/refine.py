@@ -9,7 +9,7 @@ from hyma.search.params import RefineParams
 from hyma.stitching import flops
 from hyma.stitching.connectors import Stitch
 from hyma.stitching.flops import Parts
-from hyma.stitching.grid import train_pair
+from hyma.stitching.grid import train_pairs
 from hyma.stitching.params import ConnectorParams, GridParams
 from hyma.stitching.records import Record
 from hyma.stitching.result import SearchResult, merge
@@ -60,12 +60,8 @@ def search(
             f"raise it to at least {math.ceil(round_of_all)}, or lower refine.top"
         )
     settings = GridParams(epochs=1, **params.model_dump(exclude={"top", "flops"}))
-    refined = merge(
-        train_pair(
-            features, settings, connector, seed, named[name], steps, stitches[name].connector, label=LABEL
-        )
-        for name in best
-    )
+    starts = {named[name]: stitches[name].connector for name in best}
+    refined = merge(train_pairs(features, settings, connector, seed, list(starts), LABEL, steps=steps, starts=starts))
     spent = {part: steps * sum(parts[part] for parts in cost.values()) for part in flops.PARTS}
     return replace(
         refined,

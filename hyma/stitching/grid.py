@@ -1,16 +1,17 @@
 """Grid search: train every pair's connector on its own. The oracle that other methods are held against.
 
-`train_pair` and `train_pairs` also serve the methods that train connectors pair by pair on another budget.
+`training` also serves the methods that train connectors pair by pair on another budget.
 """
 
 import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 
+from hyma.common import parallel
 from hyma.common.names import PairName
 from hyma.stitching import flops
 from hyma.stitching.connectors import Connector, initialise
@@ -38,16 +39,26 @@ def search(
     seed: int,
     pairs: Sequence[PairName] | None = None,
 ) -> SearchResult:
-    """Train the connectors of `pairs` (all, unless given), one after the other.
+    """Train the connectors of `pairs` (all, unless given), side by side where there is no GPU.
 
     Raises:
         HymaError: if a loss is not finite.
     """
-    shapes = Shapes.of(features, connector, seed)
-    return merge(
-        replace(train_pair(features, params, connector, seed, pair), flops=cost(shapes, params, [pair]))
-        for pair in (features.pairs if pairs is None else pairs)
-    )
+    own = features.pairs if pairs is None else pairs
+    each = searching(features, params, connector, seed, own)
+    return merge(parallel.side_by_side(each, own, features.train.device))
+
+
+def searching(
+    features: TrainingFeatures,
+    params: GridParams,
+    connector: ConnectorParams,
+    seed: int,
+    pairs: Sequence[PairName],
+) -> Callable[[PairName], SearchResult]:
+    """What finds the connector of one of `pairs`; see `training`."""
+    train, shapes = training(features, params, connector, seed, pairs), Shapes.of(features, connector, seed)
+    return lambda pair: replace(train(pair), flops=cost(shapes, params, [pair]))
 
 
 def cost(shapes: Shapes, params: TrainingParams, pairs: Sequence[PairName] | None = None) -> flops.Parts:
@@ -62,18 +73,45 @@ def train_pairs(
     params: TrainingParams,
     connector: ConnectorParams,
     seed: int,
+    pairs: Sequence[PairName],
     label: str,
-    steps: int | None = None,
-) -> SearchResult:
-    """Train every pair that may be trained on, as grid search does; those left out fail.
+    **changes: Any,
+) -> list[SearchResult]:
+    """Train `pairs` side by side where there is no GPU; arguments as of `training`.
 
     Raises:
         HymaError: if a loss is not finite.
     """
-    found = merge(
-        train_pair(features, params, connector, seed, pair, steps, label=label) for pair in features.seen
-    )
-    return replace(found, failed=left_out(features))
+    each = training(features, params, connector, seed, pairs, label, **changes)
+    return parallel.side_by_side(each, pairs, features.train.device)
+
+
+def training(
+    features: TrainingFeatures,
+    params: TrainingParams,
+    connector: ConnectorParams,
+    seed: int,
+    pairs: Sequence[PairName],
+    label: str = LABEL,
+    steps: int | None = None,
+    starts: Mapping[PairName, Connector] | None = None,
+    data: Normalised | None = None,
+) -> Callable[[PairName], SearchResult]:
+    """What trains one of `pairs` by `train_pair`; their encoders are normalised here, once for all.
+
+    The seconds of each pair are its share of the machine's, so that their sum is what the search took.
+    """
+    share = 1 / parallel.workers(len(pairs), features.train.device)
+    began = time.perf_counter()
+    normalised = data or Normalised(_of(features, pairs), connector)
+    before = (time.perf_counter() - began) / len(pairs)
+
+    def train_one(pair: PairName) -> SearchResult:
+        start = starts.get(pair) if starts else None
+        found = train_pair(features, params, connector, seed, pair, steps, start, normalised, label)
+        return replace(found, seconds=before + found.seconds * share)
+
+    return train_one
 
 
 def left_out(features: TrainingFeatures) -> dict[str, str]:
@@ -112,7 +150,7 @@ def train_pair(
     name = "-".join(pair)
     own_seed = zlib.crc32(f"{seed}/{name}".encode())
     began = time.perf_counter()
-    normalised = data or Normalised(_alone(features, pair), connector)
+    normalised = data or Normalised(_of(features, [pair]), connector)
     spec = features.spec(pair, connector)
     start = start or initialise(spec, torch.Generator().manual_seed(own_seed))
     weights = {
@@ -138,12 +176,11 @@ def train_pair(
     return replace(found, stitches=stitches, steps=len(history.rows), history=history.columns())
 
 
-def _alone(features: TrainingFeatures, pair: PairName) -> TrainingFeatures:
-    """The features of the pair's two encoders only, so that no others are normalised for it."""
-    image, text = pair
+def _of(features: TrainingFeatures, pairs: Sequence[PairName]) -> TrainingFeatures:
+    """The features of the encoders of `pairs` only, so that no others are normalised for them."""
     return replace(
         features,
-        images={image: features.images[image]},
-        texts={text: features.texts[text]},
+        images={image: features.images[image] for image, _ in pairs},
+        texts={text: features.texts[text] for _, text in pairs},
         left_out=frozenset(),
     )

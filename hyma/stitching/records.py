@@ -29,8 +29,8 @@ def folder(method: str) -> Path:
 
 
 def of_pair(pair: str, suffix: str = "json") -> Path:
-    """Where grid search leaves what it found for a pair: a folder an image encoder."""
-    return folder("grid") / pair.partition("-")[0] / f"{pair}.{suffix}"
+    """Where grid search leaves what it found for a pair."""
+    return folder("grid") / f"{pair}.{suffix}"
 
 
 def files(method: str, pairs: Sequence[str]) -> list[Path]:

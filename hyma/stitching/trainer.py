@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from hyma.common import parallel
 from hyma.common.errors import HymaError
 from hyma.common.names import PairName
 from hyma.common.precision import autocast, resolve
@@ -102,6 +103,7 @@ def train(
     optimizer = _Optimizer(parameters, params, len(batches), rows.device)
     history = History()
     for step, batch in enumerate(tqdm(batches, desc=label, unit="step", disable=None), start=1):
+        parallel.go_on()
         chosen = next(numbers)
         own = rows[batch.to(rows.device, non_blocking=True)]
         each, accuracies = optimizer.compute(partial(step_on, own, chosen, optimizer.backward))
