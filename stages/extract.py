@@ -1,12 +1,12 @@
-"""Encode the training set and all benchmarks with one encoder: python -m stages.extract image|text <slug>.
+"""Encode the training set and all benchmarks with every encoder of a side: python -m stages.extract image|text.
 
 Reads data/prepared/, writes features/<part>/<side>/<slug>/<data set>.arrow. A data set whose features stay is not
 encoded again (data/kept/); finished chunks of one that was killed are in data/unfinished/.
 """
 
 import argparse
-from collections.abc import Callable
-from dataclasses import dataclass
+import gc
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import get_args
@@ -22,79 +22,106 @@ from hyma.common.run import run
 from hyma.common.sources import code
 from hyma.encoders.base import precomputed
 from hyma.encoders.base.common import field
-from hyma.encoders.base.extract import extract
+from hyma.encoders.base.extract import Job, extract
 from hyma.encoders.base.flops import flops_per_row
 from hyma.encoders.base.load import Encoder, load, source
 from hyma.encoders.base.params import EncoderParams, ExtractParams, ImageEncoderParams, TextEncoderParams
 
 UNFINISHED = Path("data/unfinished")
+SECTIONS = {"image": ("image_encoders", ImageEncoderParams), "text": ("text_encoders", TextEncoderParams)}
+TOGETHER = 0.5
+"""Of the memory that was free, what must still be when another encoder is loaded beside those that are."""
 
 
-@dataclass
-class Extraction:
-    """One encoder of the experiment at work."""
+class Live:
+    """An encoder of the experiment, loaded when it is first needed."""
 
-    side: Side
-    slug: str
-    own: EncoderParams
-    settings: ExtractParams
-    device: torch.device
+    def __init__(self, slug: str, own: EncoderParams, settings: ExtractParams, place: torch.device):
+        self.slug, self.own, self.settings, self.device = slug, own, settings, place
 
     @cached_property
-    def live(self) -> tuple[Encoder, float]:
-        """The encoder, loaded when it is first needed, and the FLOPs of a row."""
+    def encoder(self) -> Encoder:
         dtype = precision.resolve(self.settings.precision, self.device)
-        encoder = load(self.own, field(self.own, self.slug), self.device, dtype)
-        return encoder, flops_per_row(encoder)
+        return load(self.own, field(self.own, self.slug), self.device, dtype)
 
-    def data_set(self, part: Part, name: str, kept: Kept) -> None:
-        """Put the features of one data set in their place: given ones, those kept, or new ones."""
-        folder, out = Path("data/prepared") / part / name, features.file_of(part, self.side, self.slug, name)
-        given = precomputed.reference(self.own, self.slug, part, name)
-        if given is not None:
-            precomputed.write(given, folder, self.side, out, self.own.unit_length, self.settings.chunk)
-            return
-        encoder, row_flops = self.live
-        inputs = (
-            *(encoder.identity, str(row_flops), prepared.read_meta(folder).data_hash, self.device.type),
+    @cached_property
+    def row_flops(self) -> float:
+        return flops_per_row(self.encoder)
+
+    def depends_on(self, data_hash: str) -> tuple[str, ...]:
+        """All that its features of a data set depend on."""
+        return (
+            *(self.encoder.identity, str(self.row_flops), data_hash, self.device.type),
             *(self.settings.model_dump_json(), code("hyma.encoders.base.extract", source(self.own))),
         )
-        made = kept.result(f"{part}-{name}", inputs, self.make(part, name, folder, encoder, row_flops))
-        place(made / out.name, out)
 
-    def make(
-        self, part: Part, name: str, folder: Path, encoder: Encoder, row_flops: float
-    ) -> Callable[[Path], None]:
-        """What encodes the data set in `folder` into a folder that it is given."""
-        unfinished = UNFINISHED / part / self.slug / name
 
-        def encode(into: Path) -> None:
-            out = into / f"{name}.arrow"
-            extract(encoder, self.side, folder, out, self.settings, row_flops, unfinished, self.device)
+def encode(encoders: list[Live], side: Side, part: Part, name: str, kept: Kept) -> None:
+    """Put the features of one data set in their place: those kept, or new ones, made together."""
+    folder = Path("data/prepared") / part / name
+    data_hash = prepared.read_meta(folder).data_hash
+    results = {f"{each.slug}-{part}-{name}": each for each in encoders}
 
-        return encode
+    def make(into: dict[str, Path]) -> None:
+        jobs = [
+            Job(each.encoder, each.row_flops, into[result] / f"{name}.arrow", _unfinished(part, side, each, name))
+            for result, each in results.items()
+            if result in into
+        ]
+        extract(jobs, side, folder, encoders[0].settings, encoders[0].device)
+
+    made = kept.results({result: each.depends_on(data_hash) for result, each in results.items()}, make)
+    for result, each in results.items():
+        out = features.file_of(part, side, each.slug, name)
+        place(made[result] / out.name, out)
+
+
+def given(each: Live, side: Side, part: Part, name: str) -> bool:
+    """Take the features that somebody published, if they did."""
+    reference = precomputed.reference(each.own, each.slug, part, name)
+    if reference is None:
+        return False
+    folder, out = Path("data/prepared") / part / name, features.file_of(part, side, each.slug, name)
+    precomputed.write(reference, folder, side, out, each.own.unit_length, each.settings.chunk)
+    return True
+
+
+def together(encoders: list[Live]) -> Iterator[list[Live]]:
+    """Load as many encoders as memory holds well, and yield them, until all were yielded."""
+    while encoders:
+        free, loaded = device.free_memory(encoders[0].device), list[Live]()
+        while encoders and (not loaded or device.free_memory(loaded[0].device) > TOGETHER * free):
+            loaded.append(encoders.pop(0))
+            _ = loaded[-1].encoder
+        yield loaded
+        for each in loaded:
+            del each.encoder
+        gc.collect()
+
+
+def _unfinished(part: str, side: str, each: Live, name: str) -> Path:
+    return UNFINISHED / part / side / each.slug / name
 
 
 def main() -> None:
     """Encode every data set, or take the features that somebody published."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("side", choices=get_args(Side))
-    parser.add_argument("slug", help="key under image_encoders or text_encoders in params.yaml")
-    args = parser.parse_args()
-    own = (
-        params.read(f"image_encoders.{args.slug}", ImageEncoderParams)
-        if args.side == "image"
-        else params.read(f"text_encoders.{args.slug}", TextEncoderParams)
-    )
+    side: Side = parser.parse_args().side
+    section, model = SECTIONS[side]
     settings, where = params.read("extract", ExtractParams), device.resolve(params.read("device", str))
-    work = Extraction(args.side, args.slug, own, settings, where)
-    sets: dict[Part, list[str]] = {"training": names("training"), "benchmarks": names("benchmarks")}
-    with Kept(f"extract-{args.slug}") as kept:
-        for part, names_of_sets in sets.items():
-            for name in names_of_sets:
-                work.data_set(part, name, kept)
-    for part in sets:
-        remove(UNFINISHED / part / args.slug)
+    encoders = [Live(slug, own, settings, where) for slug, own in params.read(section, dict[str, model]).items()]
+    sets: list[tuple[Part, str]] = [
+        (part, name) for part in get_args(Part) for name in names(part)
+    ]
+    wanted = {(part, name): [each for each in encoders if not given(each, side, part, name)] for part, name in sets}
+    with Kept(f"extract-{side}") as kept:
+        for loaded in together([each for each in encoders if any(each in some for some in wanted.values())]):
+            for (part, name), some in wanted.items():
+                if own := [each for each in loaded if each in some]:
+                    encode(own, side, part, name, kept)
+    for part in get_args(Part):
+        remove(UNFINISHED / part / side)
 
 
 if __name__ == "__main__":

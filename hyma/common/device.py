@@ -25,3 +25,13 @@ def resolve(name: str, place: str = "params.yaml: device") -> torch.device:
         # cuBLAS repeats itself only with a workspace of fixed size, and reads this when it is first used.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     return torch.device(name)
+
+
+def free_memory(place: torch.device) -> int:
+    """Return the bytes that are free on a device: a GPU's memory, or the machine's."""
+    if place.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(place)
+        return int(free)
+    import psutil  # not needed on a GPU
+
+    return int(psutil.virtual_memory().available)

@@ -12,7 +12,8 @@ import hashlib
 import logging
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -47,17 +48,30 @@ class Kept:
             inputs: digests and settings that together are all that the result depends on.
             make: is given an empty folder; what it leaves there when it fails is deleted.
         """
-        own = _own(name, inputs)
-        self.wanted.add(own)
-        folder = self.folder / own
-        if folder.is_dir():
+        return self.results({name: inputs}, lambda folders: make(folders[name]))[name]
+
+    def results(
+        self, wanted: Mapping[str, tuple[str, ...]], make: Callable[[dict[str, Path]], None]
+    ) -> dict[str, Path]:
+        """Return the folders of several results by name; `make` fills those that there are none of, at once.
+
+        Args:
+            wanted: name → inputs, as of `result`.
+            make: is given the empty folders of the results to make, by name.
+        """
+        found = {name: self.folder / _own(name, inputs) for name, inputs in wanted.items()}
+        self.wanted.update(folder.name for folder in found.values())
+        new = [name for name, folder in found.items() if not folder.is_dir()]
+        for name in (name for name in found if name not in new):
             log.info("%s: nothing that it depends on has changed: kept", name)
-            return folder
-        with atomic(folder) as temporary:
-            temporary.mkdir()
-            make(temporary)
-        self.made.append(name)
-        return folder
+        if new:
+            with ExitStack() as stack:
+                into = {name: stack.enter_context(atomic(found[name])) for name in new}
+                for folder in into.values():
+                    folder.mkdir()
+                make(into)
+            self.made += new
+        return found
 
     def __enter__(self) -> Self:
         return self

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hyma.common.device import free_memory
+
 SHARE = 0.7
 """Share of the free memory that resident tables may take."""
 COPIES = 3
@@ -60,10 +62,4 @@ def mapped(table: Table, convert: Convert) -> Table:
 
 def fits(size: int, device: torch.device) -> bool:
     """Whether features of `size` bytes can be kept on the device, with the copies that searches make."""
-    if device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(device)
-    else:
-        import psutil  # not needed on a GPU
-
-        free = psutil.virtual_memory().available
-    return COPIES * size <= SHARE * free
+    return COPIES * size <= SHARE * free_memory(device)
