@@ -25,7 +25,7 @@ from hyma.common import device, precision, prepared
 from hyma.common.features import Features
 from hyma.common.files import remove
 from hyma.common.pictures import cores, decode
-from hyma.encoders.base.extract import FEW, batch_size, extract, worker_count
+from hyma.encoders.base.extract import FEW, Job, batch_size, extract, worker_count
 from hyma.encoders.base.load import Encoder, load
 from hyma.encoders.base.params import ExtractParams, ImageEncoderParams
 
@@ -154,12 +154,24 @@ def measure(
     for number in range(rounds):
         bare.append(rows / forward(encoder, batches, rows // len(batches[0])))
         start = time.perf_counter()
-        extract(encoder, "image", data, data / "out.arrow", params, 0.0, data / "unfinished", place)
+        job = Job(encoder, 0.0, data / "out.arrow", data / "unfinished")
+        extract([job], "image", data, params, place)
         whole.append(rows / (time.perf_counter() - start))
         assert len(Features(data / "out.arrow")) == rows
         remove(data / "unfinished")
         say(f"  round {number + 1}: forward {bare[-1]:.1f}, extraction {whole[-1]:.1f} rows/s")
     return Rates(len(batches[0]), rows, statistics.median(bare), statistics.median(whole))
+
+
+def together(encoder: Encoder, count: int, data: Path, params: ExtractParams, place: torch.device) -> float:
+    """Encodings a second when `count` encoders go over the pictures together, each picture opened once."""
+    jobs = [
+        Job(encoder, 0.0, data / f"out{number}.arrow", data / f"unfinished{number}")
+        for number in range(count)
+    ]
+    start = time.perf_counter()
+    extract(jobs, "image", data, params, place)
+    return count * prepared.read_meta(data).images / (time.perf_counter() - start)
 
 
 def forward(encoder: Encoder, batches: list[Tensor], count: int) -> float:

@@ -6,7 +6,7 @@ encoded again (data/kept/); finished chunks of one that was killed are in data/u
 
 import argparse
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import get_args
@@ -28,7 +28,6 @@ from hyma.encoders.base.load import Encoder, load, source
 from hyma.encoders.base.params import EncoderParams, ExtractParams, ImageEncoderParams, TextEncoderParams
 
 UNFINISHED = Path("data/unfinished")
-SECTIONS = {"image": ("image_encoders", ImageEncoderParams), "text": ("text_encoders", TextEncoderParams)}
 TOGETHER = 0.5
 """Of the memory that was free, what must still be when another encoder is loaded beside those that are."""
 
@@ -41,11 +40,13 @@ class Live:
 
     @cached_property
     def encoder(self) -> Encoder:
+        """The encoder itself."""
         dtype = precision.resolve(self.settings.precision, self.device)
         return load(self.own, field(self.own, self.slug), self.device, dtype)
 
     @cached_property
     def row_flops(self) -> float:
+        """FLOPs of one picture or text."""
         return flops_per_row(self.encoder)
 
     def depends_on(self, data_hash: str) -> tuple[str, ...]:
@@ -64,7 +65,12 @@ def encode(encoders: list[Live], side: Side, part: Part, name: str, kept: Kept) 
 
     def make(into: dict[str, Path]) -> None:
         jobs = [
-            Job(each.encoder, each.row_flops, into[result] / f"{name}.arrow", _unfinished(part, side, each, name))
+            Job(
+                each.encoder,
+                each.row_flops,
+                into[result] / f"{name}.arrow",
+                _unfinished(part, side, each, name),
+            )
             for result, each in results.items()
             if result in into
         ]
@@ -108,18 +114,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("side", choices=get_args(Side))
     side: Side = parser.parse_args().side
-    section, model = SECTIONS[side]
+    own: Mapping[str, EncoderParams] = (
+        params.read("image_encoders", dict[str, ImageEncoderParams])
+        if side == "image"
+        else params.read("text_encoders", dict[str, TextEncoderParams])
+    )
     settings, where = params.read("extract", ExtractParams), device.resolve(params.read("device", str))
-    encoders = [Live(slug, own, settings, where) for slug, own in params.read(section, dict[str, model]).items()]
+    encoders = [Live(slug, each, settings, where) for slug, each in own.items()]
     sets: list[tuple[Part, str]] = [
-        (part, name) for part in get_args(Part) for name in names(part)
+        *(("training", name) for name in names("training")),
+        *(("benchmarks", name) for name in names("benchmarks")),
     ]
-    wanted = {(part, name): [each for each in encoders if not given(each, side, part, name)] for part, name in sets}
+    wanted = {
+        (part, name): [each for each in encoders if not given(each, side, part, name)] for part, name in sets
+    }
     with Kept(f"extract-{side}") as kept:
         for loaded in together([each for each in encoders if any(each in some for some in wanted.values())]):
             for (part, name), some in wanted.items():
-                if own := [each for each in loaded if each in some]:
-                    encode(own, side, part, name, kept)
+                if here := [each for each in loaded if each in some]:
+                    encode(here, side, part, name, kept)
     for part in get_args(Part):
         remove(UNFINISHED / part / side)
 

@@ -19,7 +19,11 @@ def main() -> None:
     parser.add_argument("side", choices=["image", "text"])
     parser.add_argument("slug", help="key under image_encoders or text_encoders in params.yaml")
     args = parser.parse_args()
-    weights = params.read(f"{args.side}_encoders.{args.slug}.weights", str)
+    weights = (
+        params.read(f"image_encoders.{args.slug}.weights", str)
+        if args.side == "image"
+        else params.read(f"text_encoders.{args.slug}.weights", str)
+    )
     write_text(Path(f"data/weights/{args.side}/{args.slug}.txt"), content(Path(weights)) + "\n")
 
 

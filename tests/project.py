@@ -101,7 +101,7 @@ def create(folder: Path) -> "Project":
 
 def pipeline_alone(folder: Path, params: dict[str, Any]) -> None:
     """Make `folder` a repository with the pipeline and an experiment, but without code and data."""
-    for name in ("dvc.yaml", "embedded", ".dvc/config", "zoo", "answers"):
+    for name in ("dvc.yaml", "embedded", "inputs", ".dvc/config", "zoo", "answers"):
         source, target = ROOT / name, folder / name
         if source.is_dir():
             shutil.copytree(source, target)

@@ -20,11 +20,12 @@ from torch import Tensor
 
 from hyma.common import prepared
 from hyma.common.errors import HymaError
-from hyma.common.features import Features
+from hyma.common.features import Features, Side
 from hyma.common.pictures import cores, decode
 from hyma.encoders.base import extract as extraction
+from hyma.encoders.base import opening
 from hyma.encoders.base.common import field
-from hyma.encoders.base.extract import batch_size, extract, worker_count
+from hyma.encoders.base.extract import Job, batch_size, cuts, extract, worker_count
 from hyma.encoders.base.flops import flops_per_row
 from hyma.encoders.base.load import load
 from hyma.encoders.base.params import ExtractParams, ImageEncoderParams, TextEncoderParams
@@ -123,9 +124,9 @@ class Run:
         self.folder, self.kept = folder, folder / "unfinished/colours"
         self.out = folder / "features/set.arrow"
 
-    def __call__(self, encoder: Any, data: Path, modality: str = "image", **params: Any) -> Features:
+    def __call__(self, encoder: Any, data: Path, modality: Side = "image", **params: Any) -> Features:
         settings = ExtractParams(**{"batch": 20, "chunk": 50, "workers": 0} | params)
-        extract(encoder, modality, data, self.out, settings, 7.0, self.kept, CPU)
+        extract([Job(encoder, 7.0, self.out, self.kept)], modality, data, settings, CPU)
         return Features(self.out)
 
 
@@ -155,10 +156,8 @@ def test_features_of_pictures(run: Run, vit: Any, tmp_path: Path) -> None:
     pictures = [png(noise(seed)) for seed in range(5)]
     (tmp_path / "i4.png").write_bytes(pictures[4])
     folder = data_set(tmp_path / "data", [*pictures[:4], tmp_path / "i4.png"])
-    extract(
-        *(vit, "image", folder, run.out, ExtractParams(batch=2, chunk=3)),
-        *(flops_per_row(vit), run.kept, CPU),
-    )
+    job = Job(vit, flops_per_row(vit), run.out, run.kept)
+    extract([job], "image", folder, ExtractParams(batch=2, chunk=3), CPU)
     found = Features(run.out)
     ready = [vit.transform(decode(picture)) for picture in pictures]
     expected = [vit.encode(torch.stack(ready[start:stop])) for start, stop in ((0, 2), (2, 3), (3, 5))]
@@ -205,7 +204,7 @@ def test_every_row_is_in_its_place_with_any_number_of_workers(
 def test_a_batch_is_put_together_from_pieces(
     run: Run, coloured: Path, batch: Any, expected: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(extraction, "PIECE_BYTES", 10 * EXAMPLE_BYTES)
+    monkeypatch.setattr(opening, "PIECE_BYTES", 10 * EXAMPLE_BYTES)
     encoder = Colours()
     found = run(encoder, coloured, batch=batch, chunk=1000, workers=2)
     assert found.to_numpy().tolist() == [list(colour(row)) for row in range(230)]
@@ -243,7 +242,7 @@ def test_workers_wait_for_the_encoder(
     run: Run, coloured: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And the pictures of the next chunk are ready while it encodes the last batch of this one."""
-    monkeypatch.setattr(extraction, "PIECE_BYTES", 4 * EXAMPLE_BYTES)
+    monkeypatch.setattr(opening, "PIECE_BYTES", 4 * EXAMPLE_BYTES)
     opened, ahead = tmp_path / "opened", []
 
     class Slow(Colours):
@@ -253,7 +252,7 @@ def test_workers_wait_for_the_encoder(
             return super().encode(batch)
 
     run(Slow(Noting(opened)), coloured, batch=16, chunk=32, workers=2)
-    assert max(ahead) <= 2 * extraction.AHEAD * 4
+    assert max(ahead) <= 2 * opening.AHEAD * 4
     assert min(ahead[:8]) >= 4  # at the ends of the first four chunks, too
     assert opened.stat().st_size == 1 + 230  # one to learn its size
 
@@ -268,6 +267,54 @@ def test_chunks_are_on_disk_when_the_next_begins(run: Run, coloured: Path) -> No
 
     run(Looking(), coloured)
     assert seen == [0] * 3 + [1] * 3 + [2] * 3 + [3] * 3 + [4] * 2
+
+
+def half(image: Image.Image) -> Tensor:
+    return pixels(image) / 2
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_several_encoders_give_what_each_gives_alone(
+    run: Run, coloured: Path, uninterrupted: bytes, tmp_path: Path, workers: int
+) -> None:
+    """Each picture is opened once for all; one encoder was interrupted before, and lacks less than the others."""
+    opened = tmp_path / "opened"
+    noting = Noting(opened)
+    with pytest.raises(KeyboardInterrupt):
+        run(Colours(stop_after=130), coloured)
+    encoders = [Colours(noting), Colours(half), Colours(noting)]
+    jobs = [
+        Job(encoder, 7.0, tmp_path / f"{name}.arrow", run.kept if name == "begun" else tmp_path / name)
+        for name, encoder in zip(("one", "half", "begun"), encoders, strict=True)
+    ]
+    settings = ExtractParams(batch=20, chunk=50, workers=workers)
+    extract(jobs, "image", coloured, settings, CPU)
+    assert [sum(encoder.batches) for encoder in encoders] == [230, 230, 130]
+    assert jobs[0].out.read_bytes() == jobs[2].out.read_bytes() == uninterrupted
+    found_ND = Features(jobs[1].out).to_numpy()
+    np.testing.assert_array_equal(2 * found_ND, np.array([colour(row) for row in range(230)]))
+    probes = 2 * len(opening.PROBES) + 1
+    assert opened.stat().st_size == probes + 230
+
+
+def test_transforms_that_do_the_same_are_one() -> None:
+    same, small = (
+        timm.data.create_transform((3, size, size), is_training=False, crop_pct=0.9) for size in (48, 32)
+    )
+    again = timm.data.create_transform((3, 48, 48), is_training=False, crop_pct=0.9)
+    sharper = timm.data.create_transform(
+        (3, 48, 48), is_training=False, crop_pct=0.9, interpolation="bicubic"
+    )
+    found, numbers = opening.distinct([same, small, again, sharper, small])
+    assert numbers == [0, 1, 0, 2, 1]
+    assert found == [same, small, sharper]
+
+
+def test_cuts() -> None:
+    """Where any batch begins, and at most a piece's size."""
+    assert list(cuts(10, [4], 3)) == [(0, 3), (3, 4), (4, 7), (7, 8), (8, 10)]
+    assert list(cuts(10, [4, 6], 9)) == [(0, 4), (4, 6), (6, 8), (8, 10)]
+    assert list(cuts(0, [4], 3)) == []
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -414,7 +461,7 @@ def test_a_connection_lost_to_a_worker_is_told(
         def encode(self, _: Any) -> np.ndarray:
             raise error
 
-    monkeypatch.setattr(extraction, "WORD", 0.0)
+    monkeypatch.setattr(opening, "WORD", 0.0)
     with pytest.raises(
         HymaError, match=r"a process that opens pictures died \(.*(Connection reset|EOFError)"
     ):
@@ -423,7 +470,7 @@ def test_a_connection_lost_to_a_worker_is_told(
     def told(_: float) -> None:
         raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. ")
 
-    monkeypatch.setattr(extraction.time, "sleep", told)
+    monkeypatch.setattr(opening.time, "sleep", told)
     with pytest.raises(HymaError, match=r"died \(DataLoader worker \(pid 7\) is killed by signal: Killed\)"):
         run(Cut(), coloured)
 

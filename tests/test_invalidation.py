@@ -3,13 +3,16 @@
 import json
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from tests.project import Project
 
+BEFORE_A_SEARCH = ("extract", "inputs/", "embedded/")
 AFTER_A_SEARCH = {"evaluate", "rank", "report", "export"}
 
 
@@ -30,7 +33,7 @@ def put_back(project: Project, tmp_path: Path) -> Iterator[None]:
     shutil.rmtree(kept, ignore_errors=True)
     shutil.move(tmp_path / "kept", kept)
     project.run("git", "checkout", "-q", ".")
-    project.run("git", "clean", "-qfdx", "hyma", "features", "models", "data/prepared")
+    project.run("git", "clean", "-qfdx", "hyma", "features", "models", "data/prepared", "data/weights")
     project.run("dvc", "checkout", "-q")
 
 
@@ -55,6 +58,16 @@ def repro(project: Project) -> tuple[set[str], dict[str, list[str]]]:
     return set(ran), {
         name: re.findall(r"^(\S+): nothing .*: kept$", text, re.M) for name, text in ran.items()
     }
+
+
+def of_all_sets(params: dict[str, Any], encoders: Iterable[str], without: str = "") -> list[str]:
+    """The names of what extraction keeps of these encoders."""
+    sets = ["training-captions", *(f"benchmarks-{name}" for name in params["benchmarks"] if name != without)]
+    return sorted(f"{encoder}-{name}" for encoder in encoders for name in sets)
+
+
+def of_pairs(images: Iterable[str], texts: Iterable[str]) -> list[str]:
+    return sorted(f"{image}-{text}" for image in images for text in texts)
 
 
 def test_nothing_changed(project: Project) -> None:
@@ -82,8 +95,8 @@ def test_a_template_of_the_report(project: Project) -> None:
 def test_a_reader(project: Project) -> None:
     """Only data sets of its format are prepared again; they come out the same, and nothing follows."""
     edit(project, "hyma/readers/formats/coco.py")
-    assert changed(project) == {"prepare@coco"}
-    assert repro(project)[0] == {"prepare@coco"}
+    assert changed(project) == {"inputs/dvc.yaml:prepare@coco"}
+    assert repro(project)[0] == {"inputs/dvc.yaml:prepare@coco"}
 
 
 def test_pairs_a_step(project: Project) -> None:
@@ -103,24 +116,47 @@ def test_a_new_image_encoder(project: Project) -> None:
     params = project.params()
     params["image_encoders"]["again"] = dict(params["image_encoders"]["vit"])
     project.write_params(params)
-    ran, _ = repro(project)
-    assert {name for name in ran if name.startswith(("extract", "train_grid"))} == {
-        "extract_image@again",
-        "train_grid@again",
+    ran, kept = repro(project)
+    assert {name for name in ran if name.startswith(BEFORE_A_SEARCH)} == {
+        "inputs/dvc.yaml:image_weights@again",
+        "extract_image",
     }
-    assert not {name for name in ran if name.startswith(("prepare", "embedded"))}
+    assert sorted(kept["extract_image"]) == of_all_sets(params, {"vit", "byobnet"})
+    assert sorted(kept["train_grid"]) == of_pairs({"vit", "byobnet"}, params["text_encoders"])
 
 
 def test_a_new_text_encoder(project: Project) -> None:
     """Every image encoder has a new pair; the others are not trained again."""
     params = project.params()
+    old = set(params["text_encoders"])
     params["text_encoders"]["again"] = dict(params["text_encoders"]["words"])
     project.write_params(params)
     ran, kept = repro(project)
-    assert {name for name in ran if name.startswith("extract")} == {"extract_text@again"}
-    texts = [slug for slug in params["text_encoders"] if slug != "again"]
-    for image in params["image_encoders"]:
-        assert sorted(kept[f"train_grid@{image}"]) == sorted(f"{image}-{text}" for text in texts)
+    assert {name for name in ran if name.startswith(BEFORE_A_SEARCH)} == {
+        "inputs/dvc.yaml:text_weights@again",
+        "extract_text",
+    }
+    assert sorted(kept["extract_text"]) == of_all_sets(params, old)
+    assert sorted(kept["train_grid"]) == of_pairs(params["image_encoders"], old)
+
+
+def test_new_weights(project: Project) -> None:
+    """Under the same name: their encoder alone is extracted again, and only its pairs are trained."""
+    params = project.params()
+    zoo = project.folder / "zoo"
+    shutil.copytree(zoo / "vit", zoo / "other")
+    params["image_encoders"]["vit"]["weights"] = "zoo/other"
+    project.write_params(params)
+    repro(project)
+    file = zoo / "other/model.safetensors"
+    weights = load_file(file)
+    save_file({name: 1.01 * weight for name, weight in weights.items()}, file)
+    assert changed(project) == {"inputs/dvc.yaml:image_weights@vit"}
+    ran, kept = repro(project)
+    assert {"inputs/dvc.yaml:image_weights@vit", "extract_image", "train_grid"} <= ran
+    assert sorted(kept["extract_image"]) == of_all_sets(params, {"byobnet"})
+    assert sorted(kept["train_grid"]) == of_pairs({"byobnet"}, params["text_encoders"])
+    shutil.rmtree(zoo / "other")
 
 
 def test_a_new_benchmark(project: Project) -> None:
@@ -130,10 +166,11 @@ def test_a_new_benchmark(project: Project) -> None:
     project.write_params(params)
     ran, kept = repro(project)
     assert not {name for name in ran if name.startswith(("train", "search", "refine"))}
-    assert {name for name in ran if name.startswith("prepare")} == {"prepare@again"}
-    old = ["training-captions", *(f"benchmarks-{name}" for name in params["benchmarks"] if name != "again")]
-    for name in (name for name in ran if name.startswith("extract")):
-        assert sorted(kept[name]) == sorted(old)
+    assert {name for name in ran if name.startswith("inputs/")} == {"inputs/dvc.yaml:prepare@again"}
+    for side in ("image", "text"):
+        assert sorted(kept[f"extract_{side}"]) == of_all_sets(
+            params, params[f"{side}_encoders"], without="again"
+        )
 
 
 def test_a_method_switched_on(project: Project) -> None:

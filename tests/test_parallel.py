@@ -35,7 +35,9 @@ def test_order_and_threads() -> None:
     assert torch.get_num_threads() == 2
 
 
-@pytest.mark.parametrize(("items", "device", "count"), [(5, "cpu", 2), (1, "cpu", 1), (0, "cpu", 1), (5, "cuda", 1)])
+@pytest.mark.parametrize(
+    ("items", "device", "count"), [(5, "cpu", 2), (1, "cpu", 1), (0, "cpu", 1), (5, "cuda", 1)]
+)
 def test_workers(items: int, device: str, count: int) -> None:
     assert parallel.workers(items, torch.device(device)) == count
 

@@ -15,7 +15,7 @@ from hyma.readers.base.params import Own, Published
 from tests.project import Project
 
 ROOT = Path(__file__).parent.parent
-PIPELINES = ("dvc.yaml", "embedded/dvc.yaml", "studies/dvc.yaml")
+PIPELINES = ("dvc.yaml", "embedded/dvc.yaml", "inputs/dvc.yaml", "studies/dvc.yaml")
 STAGES: dict[str, Any] = {
     name: entry.get("do", entry)
     for pipeline in PIPELINES
@@ -162,8 +162,8 @@ def filled(text: str, stage: str, params: dict[str, Any]) -> str:
     """The text with placeholders filled for one instance of the stage."""
     sections = {
         "train_image_encoder": ("zoo", "image"), "train_text_encoder": ("zoo", "text"),
-        "prepare": ("benchmarks",), "prepare_training": ("training",), "train_grid": ("image_encoders",),
-        "extract_image": ("image_encoders",), "extract_text": ("text_encoders",),
+        "prepare": ("benchmarks",), "prepare_training": ("training",),
+        "image_weights": ("image_encoders",), "text_weights": ("text_encoders",),
         "recorded": ("search", "recorded"), "world": ("world",),
     }  # fmt: skip
     if "${key}" in text:

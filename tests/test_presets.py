@@ -173,8 +173,10 @@ def test_planned_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: 
     ran = {stage: count["run"] for stage, count in stages["by_name"].items()}
     expected = {
         "prepare": len(found.benchmarks),
-        "extract_image": images,
-        "extract_text": texts,
+        "image_weights": images,
+        "text_weights": texts,
+        "extract_image": 1,
+        "extract_text": 1,
         "train_hyma": 1,
     }
     assert expected.items() <= ran.items()

@@ -34,8 +34,8 @@ PARAMS: dict[str, Any] = {
     "image_encoders": {"pic": {"source": "timm", "name": "test_vit", "weights": "weights"}},
     "extract": {"batch": BATCH, "chunk": CHUNK, "workers": 2, "precision": "fp32"},
 }
-PREPARE = ("prepare_training", "prepare")
-STAGE = "extract_image@pic"
+INPUTS = ("prepare_training", "prepare", "image_weights")
+STAGE = "extract_image"
 
 
 class Project:
@@ -85,7 +85,7 @@ class Project:
 
     def kept(self, data_set: str) -> Path:
         """Where a data set's finished chunks are."""
-        return self.folder / "data/unfinished" / part(data_set) / "pic" / data_set
+        return self.folder / "data/unfinished" / part(data_set) / "image/pic" / data_set
 
     def features(self, data_set: str) -> Path:
         """A feature file."""
@@ -102,8 +102,10 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Project:
     folder = tmp_path_factory.mktemp("project") / "project"
     for name in ("hyma", "stages"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-    kept = {name: stages[name] for name in (*PREPARE, "extract_image")}
+    kept = {STAGE: yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"][STAGE]}
+    for name, stage in yaml.safe_load((ROOT / "inputs/dvc.yaml").read_text())["stages"].items():
+        if name in INPUTS:
+            kept[name] = stage | {"do": {key: value for key, value in stage["do"].items() if key != "wdir"}}
     (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": kept}, sort_keys=False))
     (folder / "params.yaml").write_text(yaml.safe_dump(PARAMS))
     write_data(folder)
@@ -113,7 +115,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Project:
     )
     made = Project(folder)
     made.start("dvc", "init", "-q", "--no-scm").wait()
-    made.repro(*PREPARE)
+    made.repro(*INPUTS)
     return made
 
 
@@ -170,7 +172,7 @@ def test_killed_and_run_again(
     # The first run had begun at most one chunk more, so both together encoded less than all rows and one chunk.
     assert going_on(printed, "captions") == finished * CHUNK < ROWS
     assert project.features("captions").read_bytes() == uninterrupted
-    assert not project.kept("captions").parent.exists()
+    assert not project.kept("captions").exists()
     assert not list(project.folder.glob("features/**/.*"))
 
 
@@ -182,11 +184,11 @@ def test_finished_data_sets_of_a_killed_stage_are_not_encoded_again(
     project.repro_killed("second", 2, 0.01)
     finished = len(list(project.kept("second").glob("*.arrow")))
     printed = project.repro(STAGE)
-    for name in ("training-captions", "benchmarks-first"):
+    for name in ("pic-training-captions", "pic-benchmarks-first"):
         assert f"{name}: nothing that it depends on has changed: kept\n" in printed
     assert going_on(printed, "second") == finished * CHUNK
     assert project.features("captions").read_bytes() == uninterrupted
     first, second = (Features(project.features(name)) for name in ("first", "second"))
     assert first.table.equals(second.table)
     np.testing.assert_array_equal(first.to_numpy(), Features(project.features("captions")).to_numpy())
-    assert not (project.folder / "data/unfinished/benchmarks/pic").exists()
+    assert not (project.folder / "data/unfinished/benchmarks/image").exists()

@@ -12,6 +12,8 @@ from benchmarks.gpu.table import Row, measured, not_run
 from hyma.common.names import Precision
 from hyma.encoders.base.params import ExtractParams
 
+TOGETHER = 3
+"""Encoders that share opened pictures."""
 PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16")
 
 
@@ -35,6 +37,7 @@ def _rates(sizes: Sizes, device: torch.device, precision: Precision) -> Iterator
         rates = extraction.compare(
             encoder, files, folder / "data", params, device, sizes.seconds, sizes.rounds, said.append
         )
+        joint = extraction.together(encoder, TOGETHER, folder / "data", params, device)
     what = f"{sizes.model}, {precision}"
     yield measured(
         "f", f"{what}: batch, asked for {sizes.extract_batch}", f"{rates.batch} of {rates.rows} pictures"
@@ -42,3 +45,5 @@ def _rates(sizes: Sizes, device: torch.device, precision: Precision) -> Iterator
     yield measured("f", f"{what}: forward pass alone, batches on the device", f"{rates.forward:.0f} images/s")
     figure = f"{rates.extraction:.0f} images/s, {100 * rates.ratio:.0f} % of the forward pass"
     yield measured("f", f"{what}: extraction", figure)
+    figure = f"{joint:.0f} images/s, {100 * joint / rates.forward:.0f} % of the forward pass"
+    yield measured("f", f"{what}: extraction, {TOGETHER} encoders over the same pictures", figure)

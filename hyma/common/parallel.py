@@ -29,9 +29,7 @@ def workers(items: int, device: torch.device) -> int:
     return max(1, min(cores(), items)) if device.type == "cpu" else 1
 
 
-def side_by_side(
-    work: Callable[[Item], Result], items: Sequence[Item], device: torch.device
-) -> list[Result]:
+def side_by_side(work: Callable[[Item], Result], items: Sequence[Item], device: torch.device) -> list[Result]:
     """Return what `work` makes of each item, in order; the first failure, by that order, is raised.
 
     Long work calls `go_on` now and then, so that it ends soon after another failed.

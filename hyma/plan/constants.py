@@ -13,7 +13,10 @@ DRAWN = 500.0
 """Pictures a second that the embedded world draws."""
 START = {"light": 0.5, "torch": 3.0, "timm": 6.0, "open_clip": 6.0, "sentence-transformers": 10.0}
 """Seconds until a stage's process has imported what it needs, by the heaviest of it."""
-LIGHT = {"world", "prepare_training", "prepare", "recorded", "profile", "rank", "report", "page"}
+LIGHT = {
+    *("world", "prepare_training", "prepare", "image_weights", "text_weights"),
+    *("recorded", "rank", "report"),
+}
 """Stages without torch."""
 DVC_STAGE, DVC_LINE = 0.3, 0.0005
 """Seconds of DVC's own work, a stage; and a line of the lock file that the stage stands in."""

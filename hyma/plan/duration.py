@@ -74,8 +74,13 @@ class Clock:
             return "light"
         if stage.name in ("train_image_encoder", "train_text_encoder"):
             return "timm" if "image" in stage.name else "sentence-transformers"
-        encoder = self.encoders.get(stage.instance) if stage.name.startswith("extract_") else None
-        return encoder.own.source if encoder and encoder.own.source in constants.START else "torch"
+        if not stage.name.startswith("extract_"):
+            return "torch"
+        sources = {encoder.own.source for encoder in self._of_side(stage.name.removeprefix("extract_"))}
+        return max(sources & constants.START.keys(), key=lambda name: constants.START[name], default="torch")
+
+    def _of_side(self, side: str) -> list[Encoder]:
+        return [encoder for encoder in self.encoders.values() if encoder.modality == side]
 
     def work(self, name: str, instance: str) -> float | None:
         """Seconds that a stage computes; None where they cannot be estimated."""
@@ -93,11 +98,12 @@ class Clock:
             case "prepare_training" | "prepare":
                 return self._opened(f"{'training' if 'training' in name else 'benchmarks'}/{instance}")
             case "extract_image" | "extract_text":
-                return _total(self._encoded(self.encoders.get(instance), place) for place in self.rows)
+                own_side = self._of_side(name.removeprefix("extract_"))
+                return _total(self._encoded(own_side, place) for place in self.rows)
             case "train_hyma" | "refine":
                 return self._searched(name.removeprefix("train_"))
             case "train_grid":
-                return self._shard(instance)
+                return self._grid()
             case "search":
                 return _total(map(self._searched, [instance] if instance else own.search.methods))
             case "evaluate":
@@ -119,15 +125,21 @@ class Clock:
         small = drawn(self.experiment, source) is not None
         return found.images / (constants.DRAWINGS if small else constants.PHOTOS)
 
-    def _encoded(self, encoder: Encoder | None, place: str) -> float | None:
-        """One encoder's features of a data set."""
+    def _encoded(self, encoders: list[Encoder], place: str) -> float | None:
+        """A data set's features of all encoders of a side; each picture is opened once for all of them."""
+        working = [encoder for encoder in encoders if encoder.encodes(place)]
+        if not working:
+            return 0.0
         found, opened = self.rows[place], self._opened(place)
-        if encoder is None or not encoder.encodes(place):
-            return None if encoder is None else 0.0
-        if found is None or opened is None or encoder.facts is None:
+        facts = [encoder.facts for encoder in working]
+        if found is None or opened is None or None in facts:
             return None
-        computed = encoder.rows(found) * encoder.facts.flops_per_row / constants.ENCODED
-        return computed + (opened if encoder.modality == "image" else 0.0)
+        flops = (
+            encoder.rows(found) * each.flops_per_row
+            for encoder, each in zip(working, facts, strict=True)
+            if each is not None
+        )
+        return sum(flops) / constants.ENCODED + (opened if working[0].modality == "image" else 0.0)
 
     def _searched(self, method: str) -> float | None:
         """A method, without the search that it starts from."""
@@ -137,13 +149,11 @@ class Clock:
         spent = sum(value for part, value in parts.items() if part != refine.BEFORE)
         return spent / self.rates.get(method, self.rates.get(ORACLE, constants.SEARCHED))
 
-    def _shard(self, instance: str) -> float | None:
-        """Grid search on the pairs of an image encoder, or on one pair."""
-        pairs = [] if self.shapes is None else self.shapes.pairs
-        mine = [pair for pair in pairs if instance in (pair[0], "-".join(pair))]
-        if self.shapes is None or not mine:
+    def _grid(self) -> float | None:
+        """Grid search on all pairs."""
+        if self.shapes is None:
             return None
-        spent = sum(grid.cost(self.shapes, self.experiment.grid, mine).values())
+        spent = sum(grid.cost(self.shapes, self.experiment.grid).values())
         return spent / self.rates.get(ORACLE, constants.SEARCHED)
 
     def _evaluated(self, benchmark: str) -> float | None:

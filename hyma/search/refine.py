@@ -61,7 +61,9 @@ def search(
         )
     settings = GridParams(epochs=1, **params.model_dump(exclude={"top", "flops"}))
     starts = {named[name]: stitches[name].connector for name in best}
-    refined = merge(train_pairs(features, settings, connector, seed, list(starts), LABEL, steps=steps, starts=starts))
+    refined = merge(
+        train_pairs(features, settings, connector, seed, list(starts), LABEL, steps=steps, starts=starts)
+    )
     spent = {part: steps * sum(parts[part] for parts in cost.values()) for part in flops.PARTS}
     return replace(
         refined,

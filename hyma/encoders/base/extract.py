@@ -153,7 +153,7 @@ def _encode_pictures(
     workers = worker_count(params, rows.total - min(each.finished.rows for each in work))
     opened = opening.opened(transforms, pieces(), workers, device)
     for number, chunk in enumerate(rows.chunks(first, "id"), first):
-        lacking = [pair for pair in zip(work, own, strict=True) if pair[0].finished.chunks == number]
+        lacking = [each for each in zip(work, own, strict=True) if each[0].finished.chunks == number]
         for each, _ in lacking:
             each.begin(len(chunk))
         for _ in cuts(len(chunk), batches, size):

@@ -37,6 +37,8 @@ def distinct(transforms: Sequence[Transform]) -> tuple[list[Transform], list[int
 
     Those do the same that make the same of noise, to the bit, of a small picture and of a large one.
     """
+    if len(transforms) == 1:
+        return list(transforms), [0]
     found: list[Transform] = []
     seen: list[tuple[Tensor, ...]] = []
     numbers = []
