@@ -7,6 +7,7 @@ bit in every run. Letters: N rows of a chunk, B of a batch, D the encoder's widt
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -151,17 +152,17 @@ def _encode_pictures(
                 yield chunk.slice(start, stop - start).to_pylist()
 
     workers = worker_count(params, rows.total - min(each.finished.rows for each in work))
-    opened = opening.opened(transforms, pieces(), workers, device)
-    for number, chunk in enumerate(rows.chunks(first, "id"), first):
-        lacking = [each for each in zip(work, own, strict=True) if each[0].finished.chunks == number]
-        for each, _ in lacking:
-            each.begin(len(chunk))
-        for _ in cuts(len(chunk), batches, size):
-            piece = [part.to(device, non_blocking=True) for part in next(opened)]
-            for each, transform in lacking:
-                bar.update(each.take(piece[transform]))
-        for each, _ in lacking:
-            each.end(chunk)
+    with closing(opening.opened(transforms, pieces(), workers, device)) as opened:
+        for number, chunk in enumerate(rows.chunks(first, "id"), first):
+            lacking = [each for each in zip(work, own, strict=True) if each[0].finished.chunks == number]
+            for each, _ in lacking:
+                each.begin(len(chunk))
+            for _ in cuts(len(chunk), batches, size):
+                piece = [part.to(device, non_blocking=True) for part in next(opened)]
+                for each, transform in lacking:
+                    bar.update(each.take(piece[transform]))
+            for each, _ in lacking:
+                each.end(chunk)
 
 
 def cuts(length: int, batches: Sequence[int], size: int) -> Iterator[tuple[int, int]]:

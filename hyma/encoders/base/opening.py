@@ -5,7 +5,7 @@ Letters: B pictures of a piece; C, H, W a transformed picture's channels, height
 
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -70,10 +70,11 @@ def piece_size(transforms: Sequence[Transform]) -> int:
 
 def opened(
     transforms: Sequence[Transform], pieces: Iterable[list[Any]], workers: int, device: torch.device
-) -> Iterator[list[Tensor]]:
+) -> Generator[list[Tensor]]:
     """Open pieces of rows in order; yield of each what every transform makes of it, [B, C, H, W].
 
-    Each worker is `AHEAD` in advance; without workers this process opens a piece when it is needed.
+    Each worker is `AHEAD` in advance; without workers this process opens a piece when it is needed. Whoever takes
+    them closes the generator, so that workers end then and not whenever Python looks for what nobody needs.
 
     Raises:
         HymaError: if a picture cannot be opened any more, naming it.
@@ -90,7 +91,11 @@ def opened(
             generator=torch.Generator(),  # its own, so that torch's global one is left alone
         )
         found = iter(loader)
-    return map(_readable, found)
+    try:
+        for piece in found:
+            yield _readable(piece)
+    finally:
+        del found
 
 
 @dataclass(frozen=True)
