@@ -22,7 +22,7 @@ from tests.pretend import CUDA, MixedError, gpu
 
 CONNECTOR = ConnectorParams(hidden=16, holdout=0.1, normalise="standardise")
 SETTINGS: dict[str, dict[str, Any]] = {
-    "autopair": {"flops": 1e8, "batch": 64},
+    "autopair": {"flops": 2e7, "batch": 64},
     "cgs": {"samples": 320, "batch": 64},
     "cross": {"batch": 64, "epochs": 1},
     "grid_large": {"epochs": 1},

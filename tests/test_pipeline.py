@@ -3,6 +3,7 @@
 import ast
 import re
 import shutil
+from functools import cache
 from pathlib import Path
 from typing import Any, get_args
 
@@ -47,6 +48,7 @@ def file_of(module: str) -> Path:
     return base / "__init__.py" if (ROOT / base).is_dir() else base.with_suffix(".py")
 
 
+@cache
 def runs(name: str) -> set[str]:
     """Files of the modules that a stage may run; those that hold a docstring alone are left out."""
     start = re.match(r"python -m ([\w.]+)", STAGES[name]["cmd"])
