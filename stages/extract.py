@@ -5,56 +5,22 @@ encoded again (data/kept/); finished chunks of one that was killed are in data/u
 """
 
 import argparse
-import gc
-from collections.abc import Iterator, Mapping
-from functools import cached_property
+from collections.abc import Mapping
 from pathlib import Path
 from typing import get_args
 
-import torch
-
-from hyma.common import device, features, params, precision, prepared
+from hyma.common import device, features, params, prepared
 from hyma.common.experiment import names
 from hyma.common.features import Part, Side
 from hyma.common.files import remove
 from hyma.common.kept import Kept, place
 from hyma.common.run import run
-from hyma.common.sources import code
 from hyma.encoders.base import precomputed
-from hyma.encoders.base.common import field
 from hyma.encoders.base.extract import Job, extract
-from hyma.encoders.base.flops import flops_per_row
-from hyma.encoders.base.load import Encoder, load, source
+from hyma.encoders.base.live import Live, together
 from hyma.encoders.base.params import EncoderParams, ExtractParams, ImageEncoderParams, TextEncoderParams
 
 UNFINISHED = Path("data/unfinished")
-TOGETHER = 0.5
-"""Of the memory that was free, what must still be when another encoder is loaded beside those that are."""
-
-
-class Live:
-    """An encoder of the experiment, loaded when it is first needed."""
-
-    def __init__(self, slug: str, own: EncoderParams, settings: ExtractParams, place: torch.device):
-        self.slug, self.own, self.settings, self.device = slug, own, settings, place
-
-    @cached_property
-    def encoder(self) -> Encoder:
-        """The encoder itself."""
-        dtype = precision.resolve(self.settings.precision, self.device)
-        return load(self.own, field(self.own, self.slug), self.device, dtype)
-
-    @cached_property
-    def row_flops(self) -> float:
-        """FLOPs of one picture or text."""
-        return flops_per_row(self.encoder)
-
-    def depends_on(self, data_hash: str) -> tuple[str, ...]:
-        """All that its features of a data set depend on."""
-        return (
-            *(self.encoder.identity, str(self.row_flops), data_hash, self.device.type),
-            *(self.settings.model_dump_json(), code("hyma.encoders.base.extract", source(self.own))),
-        )
 
 
 def encode(encoders: list[Live], side: Side, part: Part, name: str, kept: Kept) -> None:
@@ -90,19 +56,6 @@ def given(each: Live, side: Side, part: Part, name: str) -> bool:
     folder, out = Path("data/prepared") / part / name, features.file_of(part, side, each.slug, name)
     precomputed.write(reference, folder, side, out, each.own.unit_length, each.settings.chunk)
     return True
-
-
-def together(encoders: list[Live]) -> Iterator[list[Live]]:
-    """Load as many encoders as memory holds well, and yield them, until all were yielded."""
-    while encoders:
-        free, loaded = device.free_memory(encoders[0].device), list[Live]()
-        while encoders and (not loaded or device.free_memory(loaded[0].device) > TOGETHER * free):
-            loaded.append(encoders.pop(0))
-            _ = loaded[-1].encoder
-        yield loaded
-        for each in loaded:
-            del each.encoder
-        gc.collect()
 
 
 def _unfinished(part: str, side: str, each: Live, name: str) -> Path:

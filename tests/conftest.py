@@ -43,16 +43,29 @@ SLOW_FILES = (
 """Of tests/test_<name>.py: those that start processes, or work for long."""
 
 
+LONG = ("notebook", "real_formats", "resume", "peer_model", "docs", "zoo")
+"""Of these, what takes longest."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what is quick. Files with tests of the one pipeline start first, since they take longest."""
-    slow = {f"test_{name}" for name in SLOW_FILES}
-    of_pipeline = set()
+    """Mark what is quick. One file of the one pipeline comes first, its others after what takes long beside them.
+
+    All wait for the pipeline to have been run once: one process does that, while the other has something to do.
+    """
+    slow, long = ({f"test_{name}" for name in names} for names in (SLOW_FILES, LONG))
+    of_pipeline: list[Path] = []
     for item in items:
         if OF_PIPELINE & set(getattr(item, "fixturenames", ())):
-            of_pipeline.add(item.path)
+            of_pipeline.append(item.path)
         elif item.path.stem not in slow:
             item.add_marker("quick")
-    items.sort(key=lambda item: item.path not in of_pipeline)
+
+    def turn(item: pytest.Item) -> int:
+        if item.path in of_pipeline:
+            return 0 if item.path == of_pipeline[0] else 2
+        return 1 if item.path.stem in long else 3
+
+    items.sort(key=turn)
 
 
 @pytest.fixture(scope="session")

@@ -93,7 +93,7 @@ def test_unknown_architecture(scratch: Project) -> None:
     params = scratch.params()
     params["image_encoders"]["vit"] = {"source": "timm", "name": "vit_smal_patch16_224.augreg_in21k"}
     scratch.write_params(params)
-    message = refused(scratch, "extract", "image", "vit")
+    message = refused(scratch, "extract", "image")
     assert (
         "params.yaml: image_encoders.vit.name: timm has no model 'vit_smal_patch16_224.augreg_in21k'"
         in message
@@ -105,7 +105,7 @@ def test_hub_out_of_reach(scratch: Project) -> None:
     params = scratch.params()
     params["text_encoders"]["words"] = {"source": "sentence-transformers", "name": "nobody/has-this-model"}
     scratch.write_params(params)
-    message = refused(scratch, "extract", "text", "words")
+    message = refused(scratch, "extract", "text")
     assert "params.yaml: text_encoders.words.name: cannot get nobody/has-this-model" in message
     assert "connect to it once, or " in message
     assert "`weights`" in message or "text_encoders.words.weights" in message
@@ -115,7 +115,7 @@ def test_weights_of_another_architecture(scratch: Project) -> None:
     params = scratch.params()
     params["image_encoders"]["vit"]["weights"] = "zoo/byobnet"
     scratch.write_params(params)
-    message = refused(scratch, "extract", "image", "vit")
+    message = refused(scratch, "extract", "image")
     assert "image_encoders.vit.name: 'test_vit', but zoo/byobnet/config.json holds 'test_byobnet'" in message
 
 
