@@ -74,7 +74,7 @@ def main() -> None:
     benchmarks = names("benchmarks")
     total = len(benchmarks) * len(methods)
     with (
-        Kept("evaluate") as kept,
+        Kept("evaluate", places=False) as kept,
         atomic(OUT) as out,
         tqdm(total=total, desc="methods × benchmarks", disable=None) as bar,
     ):

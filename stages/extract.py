@@ -13,7 +13,7 @@ from hyma.common import device, features, params, prepared
 from hyma.common.experiment import names
 from hyma.common.features import Part, Side
 from hyma.common.files import remove
-from hyma.common.kept import Kept, place
+from hyma.common.kept import Kept
 from hyma.common.run import run
 from hyma.encoders.base import precomputed
 from hyma.encoders.base.extract import Job, extract
@@ -45,7 +45,7 @@ def encode(encoders: list[Live], side: Side, part: Part, name: str, kept: Kept) 
     made = kept.results({result: each.depends_on(data_hash) for result, each in results.items()}, make)
     for result, each in results.items():
         out = features.file_of(part, side, each.slug, name)
-        place(made[result] / out.name, out)
+        kept.place(made[result] / out.name, out)
 
 
 def given(each: Live, side: Side, part: Part, name: str) -> bool:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from hyma.common import params
 from hyma.common.experiment import names
-from hyma.common.files import atomic
-from hyma.common.kept import Kept, place
+from hyma.common.files import remove
+from hyma.common.kept import Kept
 from hyma.common.run import run
 from hyma.common.sources import code
 from hyma.methods import known
@@ -41,14 +41,15 @@ def main() -> None:
         method = load_method(name)
         save(method.search(features(), params.read(f"search.{name}", method.Params), connector, seed), folder)
 
-    with Kept("search") as kept, atomic(OUT) as out:
-        out.mkdir()
+    remove(OUT)
+    OUT.mkdir(parents=True)  # there may be no method
+    with Kept("search") as kept:
         for name in chosen:
             settings = params.read(f"search.{name}", load_method(name).Params).model_dump_json()
             depends_on = (*shared, settings, code(f"hyma.methods.{name}"))
             made = kept.result(name, depends_on, partial(search, name))
             for file in made.iterdir():
-                place(file, out / name / file.name)
+                kept.place(file, OUT / name / file.name)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@ import argparse
 
 from hyma.common import device, params
 from hyma.common.experiment import names
-from hyma.common.files import atomic
-from hyma.common.kept import Kept, place
+from hyma.common.files import remove
+from hyma.common.kept import Kept
 from hyma.common.names import PairName
 from hyma.common.parallel import side_by_side
 from hyma.common.run import run
@@ -30,8 +30,8 @@ def main() -> None:
     pairs = [(image, text) for image in names("image_encoders") for text in names("text_encoders")]
     depends_on = {pair: (*inputs([pair[0]], [pair[1]]), *shared) for pair in pairs}
 
-    with Kept("grid") as kept, atomic(records.folder("grid")) as out:
-        out.mkdir()
+    with Kept("grid") as kept:
+        remove(records.folder("grid"))
         new = [pair for pair in pairs if not kept.has("-".join(pair), depends_on[pair])]
         if new:
             images, texts = (list(dict.fromkeys(side)) for side in zip(*new, strict=True))
@@ -41,7 +41,7 @@ def main() -> None:
             name = "-".join(pair)
             made = kept.result(name, depends_on[pair], lambda folder: save(search(pair), folder, name))
             for file in made.iterdir():
-                place(file, out / file.name)
+                kept.place(file, records.folder("grid") / file.name)
 
         side_by_side(one, pairs, place_of_work)
 

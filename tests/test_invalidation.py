@@ -112,7 +112,8 @@ def test_pairs_a_step(project: Project) -> None:
 
 
 def test_a_new_image_encoder(project: Project) -> None:
-    """It alone is extracted, and only its pairs are trained."""
+    """It alone is extracted, and only its pairs are trained: in a clone, too, that has DVC's cache alone."""
+    shutil.rmtree(project.folder / "data/kept")
     params = project.params()
     params["image_encoders"]["again"] = dict(params["image_encoders"]["vit"])
     project.write_params(params)

@@ -1,13 +1,18 @@
 """Results kept apart: made once, taken as long as their inputs stay, deleted when nobody asks for them any more."""
 
 import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from hyma.common.files import remove
 from hyma.common.kept import Kept, content, place
+from tests.root import ROOT
 
 
 def writing(text: str) -> Callable[[Path], None]:
@@ -25,7 +30,7 @@ def failing(folder: Path) -> None:
 
 def names(root: Path) -> set[str]:
     """The results that lie there, without their fingerprints."""
-    return {path.name.partition(".")[0] for path in root.glob("*/*")}
+    return {path.name.partition(".")[0] for path in root.glob("kept/*/*")}
 
 
 def test_made_once(tmp_path: Path) -> None:
@@ -36,7 +41,7 @@ def test_made_once(tmp_path: Path) -> None:
         again = kept.result("a", ("x", "y"), unwanted)
     assert again == first
     assert (again / "result.txt").read_text() == "1"
-    assert again.parent == tmp_path / "stage"
+    assert again.parent == tmp_path / "kept/stage"
     assert kept.made == []
 
 
@@ -57,7 +62,7 @@ def test_names_and_stages_are_apart(tmp_path: Path) -> None:
     assert len(folders) == 4
     with Kept("one", tmp_path) as one:
         one.result("b", ("x",), unwanted)
-    assert {path.parent.name + path.name[0] for path in tmp_path.glob("*/*")} == {"oneb", "twoa", "twob"}
+    assert {path.parent.name + path.name[0] for path in tmp_path.glob("kept/*/*")} == {"oneb", "twoa", "twob"}
 
 
 def test_what_nobody_asked_for_stays_after_an_error(tmp_path: Path) -> None:
@@ -76,17 +81,82 @@ def test_what_nobody_asked_for_stays_after_an_error(tmp_path: Path) -> None:
 def test_a_failing_make_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no more"), Kept("stage", tmp_path) as kept:
         kept.result("a", (), failing)
-    assert list((tmp_path / "stage").iterdir()) == []
+    assert list((tmp_path / "kept/stage").iterdir()) == []
     assert kept.made == []
     with Kept("stage", tmp_path) as kept:
         kept.result("a", (), writing("whole"))
-    assert [path.name for path in tmp_path.glob("*/*/*")] == ["result.txt"]
+    assert [path.name for path in tmp_path.glob("kept/*/*/*")] == ["result.txt"]
 
 
 def test_a_stage_without_results_has_no_folder(tmp_path: Path) -> None:
-    with Kept("stage", tmp_path):
+    with Kept("stage", tmp_path, places=False):
         pass
     assert list(tmp_path.iterdir()) == []
+    with Kept("stage", tmp_path):
+        pass
+    assert [path.read_text() for path in tmp_path.rglob("*.json")] == ["{}\n"]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], list[str]]:
+    """Run a stage that makes two results, by DVC in a repository; what it made, not what it took."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "input").write_text("1")
+    (tmp_path / "dvc.yaml").write_text(PIPELINE)
+    (tmp_path / "stage.py").write_text(STAGE)
+    dvc("init", "-q", "--no-scm")
+
+    def once(a: str, b: str) -> list[str]:
+        (tmp_path / "input").write_text(f"{a} {b}")
+        dvc("repro", "-q")
+        assert {path.name: path.read_text() for path in (tmp_path / "out").iterdir()} == {"a": a, "b": b}
+        return (tmp_path / "made").read_text().split()
+
+    return once
+
+
+PIPELINE = f"""
+stages:
+  two:
+    cmd: {sys.executable} stage.py
+    deps: [input]
+    outs: [out, data/made/two.json]
+"""
+STAGE = f"""
+import sys
+from pathlib import Path
+sys.path.insert(0, {str(ROOT)!r})
+from hyma.common.kept import Kept
+
+with Kept("two") as kept:
+    for name, text in zip("ab", Path("input").read_text().split()):
+        folder = kept.result(name, (text,), lambda folder: (folder / "text").write_text(text) and None)
+        kept.place(folder / "text", Path("out") / name)
+Path("made").write_text(" ".join(kept.made))
+"""
+
+
+def dvc(*command: str) -> None:
+    subprocess.run([sys.executable, "-m", "dvc", *command], check=True)
+
+
+def test_what_dvc_has_is_not_made_again(run: Callable[[str, str], list[str]]) -> None:
+    """As in a clone after `dvc pull`, or in a copy for queued experiments: the folder of kept results is not there."""
+    assert run("x", "y") == ["a", "b"]
+    shutil.rmtree("data/kept")
+    assert run("x", "z") == ["b"]
+    shutil.rmtree("data/kept")
+    shutil.rmtree("out")
+    assert run("w", "z") == ["a"]
+    assert run("w", "y") == ["b"]  # of the last run alone
+
+
+@pytest.mark.parametrize("missing", ["dvc.lock", ".dvc/cache"])
+def test_where_dvc_has_nothing_all_is_made(run: Callable[[str, str], list[str]], missing: str) -> None:
+    run("x", "y")
+    shutil.rmtree("data/kept")
+    remove(Path(missing))
+    assert run("x", "z") == ["a", "b"]
 
 
 def test_place_links(tmp_path: Path) -> None:

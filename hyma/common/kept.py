@@ -1,11 +1,13 @@
 """Results that a stage keeps apart, so that what changes for one of them does not make the others anew.
 
-DVC runs a whole stage again when any of its inputs changes. A stage that makes several results (an encoder's
-features of several data sets, the connectors of several pairs, the answers of several search methods) puts each
-through `Kept`: it lies in data/kept/<stage>/ under a fingerprint of all that it depends on, code included, and is
-taken from there as long as that stays. A stage that was killed goes on where it was, for the same reason.
+DVC runs a whole stage again when any of its inputs changes. A stage that makes several results (every encoder's
+features of every data set, the connectors of all pairs, the answers of several search methods) puts each through
+`Kept`: it lies in data/kept/<stage>/ under a fingerprint of all that it depends on, code included, and is taken from
+there as long as that stays. A stage that was killed goes on where it was, for the same reason.
 
-Nothing rests on the folder: it may be deleted at any time, and holds no more than each stage's last results.
+Nothing rests on the folder: it may be deleted at any time, and holds no more than each stage's last results. Those that
+a stage places among its outputs it lists in data/made/<stage>.json, an output too. What is not in the folder is looked
+for by that list in DVC's cache: so nothing is made anew in a clone either, once `dvc pull` was run.
 """
 
 import hashlib
@@ -14,13 +16,15 @@ import os
 import shutil
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from hyma.common.files import atomic, remove, sha256
+from hyma.common.earlier import Earlier
+from hyma.common.files import atomic, read_json, remove, sha256, write_json
 
-ROOT = Path("data/kept")
+ROOT = Path("data")
 DIGITS = 20
 """Of a fingerprint that a folder's name holds."""
 
@@ -30,15 +34,20 @@ log = logging.getLogger(__name__)
 class Kept:
     """The results of one stage; used as a context, at whose end those that nobody asked for are deleted."""
 
-    def __init__(self, stage: str, root: Path = ROOT):
-        self.folder = root / stage
+    def __init__(self, stage: str, root: Path = ROOT, places: bool = True):
+        """Open what is kept in `root`; without `places`, none goes among the stage's outputs, nor any list."""
+        self.folder = root / "kept" / stage
+        self.list = root / "made" / f"{stage}.json" if places else None
         self.wanted: set[str] = set()
         self.made: list[str] = []
         """Names of the results that were made, not taken."""
+        self.placed: dict[str, dict[str, str]] = {}
+        """A result's folder → its files by name → where they are among the outputs."""
+        self.earlier = Earlier()
 
     def has(self, name: str, inputs: tuple[str, ...]) -> bool:
         """Say whether there is a result of these inputs."""
-        return (self.folder / _own(name, inputs)).is_dir()
+        return self._there(self.folder / _own(name, inputs))
 
     def result(self, name: str, inputs: tuple[str, ...], make: Callable[[Path], None]) -> Path:
         """Return the folder of a result, which `make` fills if there is none of these `inputs` yet.
@@ -61,7 +70,7 @@ class Kept:
         """
         found = {name: self.folder / _own(name, inputs) for name, inputs in wanted.items()}
         self.wanted.update(folder.name for folder in found.values())
-        new = [name for name, folder in found.items() if not folder.is_dir()]
+        new = [name for name, folder in found.items() if not self._there(folder)]
         for name in (name for name in found if name not in new):
             log.info("%s: nothing that it depends on has changed: kept", name)
         if new:
@@ -73,16 +82,44 @@ class Kept:
             self.made += new
         return found
 
+    def place(self, file: Path, out: Path) -> None:
+        """Put a file of a result where the stage's output belongs: a hard link, or a copy where there can be none."""
+        place(file, out)
+        self.placed.setdefault(file.parent.name, {})[file.name] = out.as_posix()
+
+    def _there(self, folder: Path) -> bool:
+        """Whether a result is there, or was brought from DVC's cache."""
+        if folder.is_dir():
+            return True
+        files = self._listed.get(folder.name, {})
+        cached = {name: file for name, out in files.items() if (file := self.earlier.file(Path(out)))}
+        if not files or len(cached) < len(files):
+            return False
+        with atomic(folder) as temporary:
+            temporary.mkdir()
+            for name, file in cached.items():
+                shutil.copyfile(file, temporary / name)
+        return True
+
+    @cached_property
+    def _listed(self) -> dict[str, dict[str, str]]:
+        """What the last run placed."""
+        file = self.list and self.earlier.file(self.list)
+        return {} if file is None else read_json(file)
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is None and self.folder.is_dir():
-            for path in self.folder.iterdir():
-                if path.name not in self.wanted:
-                    remove(path)
+        if kind is not None:
+            return
+        for path in self.folder.iterdir() if self.folder.is_dir() else ():
+            if path.name not in self.wanted:
+                remove(path)
+        if self.list is not None:
+            write_json(self.list, self.placed)
 
 
 def _own(name: str, inputs: tuple[str, ...]) -> str:

@@ -1,0 +1,64 @@
+"""What an earlier run left in DVC's cache: an output's files, by the paths that they had.
+
+DVC deletes a stage's outputs before it runs it again, but its lock file still says what they were, and its cache still
+has them: from the last run here, or pulled from where somebody else's run was pushed to.
+"""
+
+import json
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+LOCK = Path("dvc.lock")
+
+
+class Earlier:
+    """The outputs that a lock file names."""
+
+    def __init__(self, lock: Path = LOCK):
+        self.lock = lock
+        self._members = cache(self._read_members)
+
+    def file(self, path: Path) -> Path | None:
+        """Where DVC's cache has what an output was, or the file at this path within one; None if nowhere."""
+        for place in (path, *path.parents):
+            digest = self._outs.get(place.as_posix())
+            if digest is not None and place != path:
+                digest = self._members(digest).get(path.relative_to(place).as_posix())
+            if digest is not None:
+                found = self._object(digest)
+                return found if found is not None and found.is_file() else None
+        return None
+
+    @cached_property
+    def _outs(self) -> dict[str, str]:
+        """Path of an output → its digest in the cache."""
+        if not self.lock.is_file():
+            return {}
+        stages: dict[str, Any] = yaml.load(self.lock.read_text(), yaml.CSafeLoader).get("stages", {})
+        outs = [out for stage in stages.values() for out in stage.get("outs", [])]
+        return {out["path"]: out["md5"] for out in outs if "md5" in out}
+
+    def _read_members(self, digest: str) -> dict[str, str]:
+        """Path within a folder that is an output → digest."""
+        found = self._object(digest)
+        if found is None or not found.is_file():
+            return {}
+        return {member["relpath"]: member["md5"] for member in json.loads(found.read_text())}
+
+    def _object(self, digest: str) -> Path | None:
+        return None if self._cache is None else Path(self._cache.oid_to_path(digest))
+
+    @cached_property
+    def _cache(self) -> Any:
+        """DVC's cache; importing DVC takes most of a second, which only those pay who look for something."""
+        from dvc.exceptions import DvcException
+        from dvc.repo import Repo
+
+        try:
+            with Repo(str(self.lock.parent)) as repo:
+                return repo.cache.local
+        except DvcException:
+            return None
