@@ -41,14 +41,16 @@ def main() -> None:
         method = load_method(name)
         save(method.search(features(), params.read(f"search.{name}", method.Params), connector, seed), folder)
 
-    remove(OUT)
-    OUT.mkdir(parents=True)  # there may be no method
     with Kept("search") as kept:
+        found = {}
         for name in chosen:
             settings = params.read(f"search.{name}", load_method(name).Params).model_dump_json()
             depends_on = (*shared, settings, code(f"hyma.methods.{name}"))
-            made = kept.result(name, depends_on, partial(search, name))
-            for file in made.iterdir():
+            found[name] = kept.result(name, depends_on, partial(search, name))
+        remove(OUT)
+        OUT.mkdir(parents=True)  # there may be no method
+        for name, folder in found.items():
+            for file in folder.iterdir():
                 kept.place(file, OUT / name / file.name)
 
 

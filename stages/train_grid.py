@@ -5,6 +5,7 @@ stay is not trained again (data/kept/). Without a GPU, pairs are trained side by
 """
 
 import argparse
+from pathlib import Path
 
 from hyma.common import device, params
 from hyma.common.experiment import names
@@ -31,19 +32,20 @@ def main() -> None:
     depends_on = {pair: (*inputs([pair[0]], [pair[1]]), *shared) for pair in pairs}
 
     with Kept("grid") as kept:
-        remove(records.folder("grid"))
         new = [pair for pair in pairs if not kept.has("-".join(pair), depends_on[pair])]
         if new:
             images, texts = (list(dict.fromkeys(side)) for side in zip(*new, strict=True))
             search = searching(training_features(images, texts), own, connector, seed, new)
 
-        def one(pair: PairName) -> None:
+        def one(pair: PairName) -> Path:
             name = "-".join(pair)
-            made = kept.result(name, depends_on[pair], lambda folder: save(search(pair), folder, name))
-            for file in made.iterdir():
-                kept.place(file, records.folder("grid") / file.name)
+            return kept.result(name, depends_on[pair], lambda folder: save(search(pair), folder, name))
 
-        side_by_side(one, pairs, place_of_work)
+        found = side_by_side(one, pairs, place_of_work)
+        remove(records.folder("grid"))
+        for folder in found:
+            for file in folder.iterdir():
+                kept.place(file, records.folder("grid") / file.name)
 
 
 if __name__ == "__main__":

@@ -4,8 +4,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from hyma.common import params
+from hyma.common import features, params
 from hyma.common.errors import HymaError
+from hyma.common.features import Features
 from hyma.common.files import atomic, read_json
 from hyma.encoders.base.params import ImageEncoderParams, TextEncoderParams
 from hyma.evaluation import last_run
@@ -82,7 +83,7 @@ def choose(chosen: ExportParams, ranking: Json) -> tuple[str, str]:
 def of_pair(pair: str, method: str, run: Run) -> StitchedModel:
     """Put the model of a pair together from the run's connectors and the encoders that params.yaml names."""
     image, text = pair.split("-")
-    return StitchedModel(
+    model = StitchedModel(
         last_run.stitch(method, pair),
         params.read(f"image_encoders.{image}", ImageEncoderParams),
         params.read(f"text_encoders.{text}", TextEncoderParams),
@@ -92,3 +93,8 @@ def of_pair(pair: str, method: str, run: Run) -> StitchedModel:
         method=method,
         protocol=run.ranking["protocol"],
     )
+    # Those of a benchmark: the training set's may be somebody else's, who does not say how pictures came to them.
+    for side in (model.image_side, model.text_side):
+        file = features.file_of("benchmarks", side.side, side.slug, next(iter(run.benchmarks)))
+        side.identity = Features(file).info.encoder
+    return model

@@ -38,6 +38,8 @@ class Side:
             self.object = encoder
         self.place = f"{side}_encoder"
         self.exported: tuple[Path, ModelConfig] | None = None
+        self.identity: str | None = None
+        """That of the encoder whose features the connector was trained on, where they say so: it need not be loaded."""
 
     def of_folder(self, folder: Path, config: ModelConfig) -> None:
         """Take the encoder that an exported model names; its weights are checked when they are loaded."""
@@ -84,7 +86,9 @@ class Side:
         folder, config = self.exported
         configs.verify(folder, config, f"{self.side}_encoder/")
         encoder = load(self.params, f"{folder / configs.CONFIG}: {self.place}", self.device, self.dtype)
-        _warn_of_another_transform(_transform(encoder), getattr(config, self.place).transform, self.place)
+        _warn_of_another_transform(
+            _transform(encoder.identity), getattr(config, self.place).transform, self.place
+        )
         return encoder
 
     def entry(self) -> EncoderEntry:
@@ -93,7 +97,7 @@ class Side:
         if self.params is not None:
             own = self.params.model_dump(include={"source", "name", "revision", "unit_length"})
         none = own["source"] in ("custom", "precomputed") and self.object is None
-        transform = "" if none else _transform(self.encoder)
+        transform = "" if none else _transform(self.identity or self.encoder.identity)
         return EncoderEntry(
             slug=self.slug, weights=self.weights_place(), dim=self.dim, transform=transform, **own
         )
@@ -119,9 +123,9 @@ class Side:
         return names[0] if Path(self.params.weights).is_file() else f"{self.side}_encoder"  # type: ignore[union-attr]
 
 
-def _transform(encoder: Encoder) -> str:
-    """What an encoder's identity says of its transform, without what may follow: the precision of this very load."""
-    return transform_of(encoder.identity).partition("|")[0]
+def _transform(identity: str) -> str:
+    """What an encoder's identity says of its transform, without what may follow: the precision of that very load."""
+    return transform_of(identity).partition("|")[0]
 
 
 def _warn_of_another_transform(now: str, before: str, place: str) -> None:
