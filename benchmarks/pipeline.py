@@ -28,7 +28,7 @@ print(f"\\nDVC itself: {own.ru_utime + own.ru_stime}")
 sys.exit(code)
 """
 """The command `dvc`, which at its end says what CPU seconds its own process took, its children's left out."""
-FILES = ("dvc.yaml", "dvc.lock", "embedded/dvc.yaml", "embedded/dvc.lock")
+FILES = tuple(f"{folder}dvc.{kind}" for folder in ("", "inputs/", "embedded/") for kind in ("yaml", "lock"))
 
 
 def main() -> None:

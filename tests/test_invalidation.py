@@ -185,6 +185,28 @@ def test_a_method_switched_on(project: Project) -> None:
     assert sorted(kept["search"]) == sorted(before)
 
 
+def test_no_method_at_all(project: Project) -> None:
+    """The oracle and HYMA remain, and nothing is searched."""
+    params = project.params()
+    params["search"] |= {"methods": [], "recorded": {}}
+    project.write_params(params)
+    ran, kept = repro(project)
+    assert ran == {"check", "search"} | AFTER_A_SEARCH
+    assert kept["search"] == []
+    ranking = json.loads((project.folder / "metrics/ranking.json").read_text())
+    assert list(ranking["methods"]) == ["grid", "hyma", "refine", "unimodal"]
+
+
+def test_the_kind_of_connector(project: Project) -> None:
+    """All searches run, and no extraction."""
+    params = project.params()
+    params["connector"]["kind"] = "linear"
+    project.write_params(params)
+    searches = {"train_hyma", "train_grid", "refine", "search"}
+    assert changed(project) == {"check"} | searches
+    assert repro(project)[0] == {"check"} | searches | AFTER_A_SEARCH
+
+
 def test_what_was_kept_may_be_deleted(project: Project) -> None:
     """Nothing changes by it, and a stage that has to run makes it anew."""
     before = (project.folder / "metrics/benchmarks/coco.json").read_text()

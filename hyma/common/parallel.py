@@ -1,7 +1,7 @@
-"""Independent computations side by side on a CPU: a thread each, with as many of torch's own as cores are left.
+"""Independent computations side by side on a CPU: torch's threads are shared among them.
 
-Small products keep one core busier than two, and what a computation yields then does not depend on how many cores a
-machine has. On a GPU they go one after the other.
+Small products keep one core busier than two, and what a computation yields on one does not depend on how many a machine
+has. On a GPU they go one after the other.
 """
 
 import threading
@@ -11,8 +11,6 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
-
-from hyma.common.pictures import cores
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -25,8 +23,8 @@ class GivenUpError(Exception):
 
 
 def workers(items: int, device: torch.device) -> int:
-    """Return how many of `items` computations go side by side."""
-    return max(1, min(cores(), items)) if device.type == "cpu" else 1
+    """Return how many of `items` computations go side by side: at most as many as torch may use threads."""
+    return max(1, min(torch.get_num_threads(), items)) if device.type == "cpu" else 1
 
 
 def side_by_side(work: Callable[[Item], Result], items: Sequence[Item], device: torch.device) -> list[Result]:
