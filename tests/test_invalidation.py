@@ -50,6 +50,14 @@ def changed(project: Project) -> set[str]:
     return {name for name in found if not name.startswith("studies/")}
 
 
+def add(project: Project, section: str, like: str) -> dict[str, Any]:
+    """Add an entry ``again`` to a section, the same as another one; return all of params.yaml."""
+    params = project.params()
+    params[section]["again"] = dict(params[section][like])
+    project.write_params(params)
+    return params
+
+
 def repro(project: Project) -> tuple[set[str], dict[str, list[str]]]:
     """The stages that `dvc repro` runs, and the results that each takes from what was kept."""
     printed = project.run("dvc", "repro")
@@ -114,9 +122,7 @@ def test_pairs_a_step(project: Project) -> None:
 def test_a_new_image_encoder(project: Project) -> None:
     """It alone is extracted, and only its pairs are trained: in a clone, too, that has DVC's cache alone."""
     shutil.rmtree(project.folder / "data/kept")
-    params = project.params()
-    params["image_encoders"]["again"] = dict(params["image_encoders"]["vit"])
-    project.write_params(params)
+    params = add(project, "image_encoders", "vit")
     ran, kept = repro(project)
     assert {name for name in ran if name.startswith(BEFORE_A_SEARCH)} == {
         "inputs/dvc.yaml:image_weights@again",
@@ -128,10 +134,8 @@ def test_a_new_image_encoder(project: Project) -> None:
 
 def test_a_new_text_encoder(project: Project) -> None:
     """Every image encoder has a new pair; the others are not trained again."""
-    params = project.params()
-    old = set(params["text_encoders"])
-    params["text_encoders"]["again"] = dict(params["text_encoders"]["words"])
-    project.write_params(params)
+    params = add(project, "text_encoders", "words")
+    old = params["text_encoders"].keys() - {"again"}
     ran, kept = repro(project)
     assert {name for name in ran if name.startswith(BEFORE_A_SEARCH)} == {
         "inputs/dvc.yaml:text_weights@again",
@@ -162,9 +166,7 @@ def test_new_weights(project: Project) -> None:
 
 def test_a_new_benchmark(project: Project) -> None:
     """Every encoder encodes it, and nothing else; nothing is trained."""
-    params = project.params()
-    params["benchmarks"]["again"] = dict(params["benchmarks"]["cifar100"])
-    project.write_params(params)
+    params = add(project, "benchmarks", "cifar100")
     ran, kept = repro(project)
     assert not {name for name in ran if name.startswith(("train", "search", "refine"))}
     assert {name for name in ran if name.startswith("inputs/")} == {"inputs/dvc.yaml:prepare@again"}
