@@ -1,9 +1,11 @@
-"""Evaluate every pair of every method on every benchmark: python -m stages.evaluate.
+"""Evaluate every pair of every method on every benchmark: python -m stages.evaluate searches|grid.
 
-Reads models/, features/benchmarks/ and data/prepared/benchmarks/, writes metrics/benchmarks/<benchmark>.json. What
-is known of a method's connectors on a benchmark is not worked out again (data/kept/).
+Reads models/, features/benchmarks/ and data/prepared/benchmarks/, writes metrics/benchmarks/<benchmark>.json for all
+methods but grid search, or metrics/grid/<benchmark>.json for the pairs that it trained. What is known of a method's
+connectors on a benchmark is not worked out again (data/kept/).
 """
 
+import argparse
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
@@ -11,8 +13,8 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from hyma.common import features, params
-from hyma.common.experiment import names
+from hyma.common import features, settings
+from hyma.common.experiment import finals, names
 from hyma.common.files import atomic, read_json, write_json
 from hyma.common.kept import Kept, content
 from hyma.common.names import paired
@@ -25,13 +27,20 @@ from hyma.evaluation.params import EvaluateParams
 from hyma.stitching import records, result
 from hyma.stitching.connectors import Stitch
 
-OUT = Path("metrics/benchmarks")
+OUT = {"searches": Path("metrics/benchmarks"), "grid": Path("metrics/grid")}
+
+
+def pairs_of(method: str) -> list[str]:
+    """The pairs that a method has looked at."""
+    if method == "grid":
+        return list(finals()["pairs"])
+    return paired(names("image_encoders"), names("text_encoders"))
 
 
 @cache
 def stitched(method: str) -> dict[str, Stitch]:
     """A method's connectors, read when a benchmark first needs them."""
-    pairs = paired(names("image_encoders"), names("text_encoders"))
+    pairs = pairs_of(method)
     return result.stitched(method, records.read(method, pairs), pairs)
 
 
@@ -63,19 +72,26 @@ def evaluate(slug: str, methods: dict[str, str], kept: Kept, bar: tqdm) -> dict[
 
 def main() -> None:
     """Load, score, write."""
-    own = params.read("evaluate", EvaluateParams)
-    pairs = paired(names("image_encoders"), names("text_encoders"))
-    found = {method: records.read(method, pairs) for method in names("methods")}
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("kind", choices=list(OUT))
+    kind = parser.parse_args().kind
+    own = settings.read("evaluate", EvaluateParams)
+    wanted = [name for name in names("methods") if (name == "grid") == (kind == "grid") and pairs_of(name)]
+    found = {method: records.read(method, pairs_of(method)) for method in wanted}
     methods = {
-        method: content(*records.files(method, [pair for pair in pairs if pair not in record["failed"]]))
+        method: content(
+            *records.files(method, [pair for pair in pairs_of(method) if pair not in record["failed"]])
+        )
         for method, record in found.items()
         if record["connectors"] != "none"
     }
     benchmarks = names("benchmarks")
     total = len(benchmarks) * len(methods)
     with (
-        Kept("evaluate", places=False) as kept,
-        atomic(OUT) as out,
+        Kept(f"evaluate-{kind}", places=False) as kept,
+        atomic(OUT[kind]) as out,
         tqdm(total=total, desc="methods × benchmarks", disable=None) as bar,
     ):
         out.mkdir()

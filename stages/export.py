@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from hyma.common import params
+from hyma.common import settings
 from hyma.common.run import run
 from hyma.model.of_run import export_run
 from hyma.model.params import ExportParams
@@ -10,7 +10,7 @@ from hyma.model.params import ExportParams
 
 def main() -> None:
     """Export the pair that section `export` chooses."""
-    export_run(params.read("export", ExportParams), Path("models/best"))
+    export_run(settings.read("export", ExportParams), Path("models/best"))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import get_args
 
-from hyma.common import device, features, params, prepared
+from hyma.common import device, features, params, prepared, settings
 from hyma.common.experiment import names
 from hyma.common.features import Part, Side
 from hyma.common.files import remove
@@ -72,8 +72,8 @@ def main() -> None:
         if side == "image"
         else params.read("text_encoders", dict[str, TextEncoderParams])
     )
-    settings, where = params.read("extract", ExtractParams), device.resolve(params.read("device", str))
-    encoders = [Live(slug, each, settings, where) for slug, each in own.items()]
+    how, where = settings.read("extract", ExtractParams), device.resolve(settings.read("device", str))
+    encoders = [Live(slug, each, how, where) for slug, each in own.items()]
     sets: list[tuple[Part, str]] = [
         *(("training", name) for name in names("training")),
         *(("benchmarks", name) for name in names("benchmarks")),

@@ -4,10 +4,11 @@ Writes metrics/probes.json, and what it says of the pairs to models/search/unimo
 """
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from hyma.common import params
-from hyma.common.errors import HymaError
+from hyma.common import settings
 from hyma.common.experiment import names
 from hyma.common.files import write_json
 from hyma.common.run import run
@@ -17,45 +18,67 @@ from hyma.search.params import UnimodalParams
 from hyma.search.unimodal import published, search
 from hyma.stitching.result import save
 
+NOT_PROBED = {
+    "image": "not probed: no classification benchmark",
+    "text": "not probed: no retrieval benchmark",
+}
+
 
 def main() -> None:
     """Probe images on the first classification benchmark, texts on the first retrieval benchmark."""
-    seed, own = params.read("seed", int), params.read("unimodal", UnimodalParams)
+    seed, own = settings.read("seed", int), settings.read("unimodal", UnimodalParams)
     benchmarks = [Benchmark(name) for name in names("benchmarks")]
-    labelled, captioned = first_of(benchmarks, "classification"), first_of(benchmarks, "retrieval")
-    label_N = labelled.data.images["label"].to_numpy().astype(int)
-    image_of_text_M = captioned.data.texts["image"].to_numpy().astype(int)
-    image_ND = {slug: labelled.features("image", slug) for slug in names("image_encoders")}
-    text_MD = {slug: captioned.features("text", slug) for slug in names("text_encoders")}
     start = time.perf_counter()
-    probed = {slug: linear_probe(found, label_N, seed) for slug, found in image_ND.items()}
-    text = {slug: caption_retrieval(found, image_of_text_M) for slug, found in text_MD.items()}
+    sides = {
+        "image": _images(first_of(benchmarks, "classification"), seed),
+        "text": _texts(first_of(benchmarks, "retrieval")),
+    }
     seconds = time.perf_counter() - start
-    image = {slug: accuracy for slug, (accuracy, _) in probed.items()}
-    flops = sum(spent for _, spent in probed.values()) + sum(2.0 * x.size * len(x) for x in text_MD.values())
-    content = {
-        "image": {"metric": "linear probe accuracy", "benchmark": labelled.slug, "scores": image},
-        "text": {"metric": "caption-to-caption recall@1", "benchmark": captioned.slug, "scores": text},
-    }
-    write_json(Path("metrics/probes.json"), content)
-    given = {
-        "image": published(own.image, list(image), "unimodal.image"),
-        "text": published(own.text, list(text), "unimodal.text"),
-    }
-    notes = {
-        f"{side} side": "published scores" if scores else str(content[side]["metric"])
-        for side, scores in given.items()
-    }
-    found = search(given["image"] or image, given["text"] or text, seconds, flops, notes)
-    save(found, Path("models/search/unimodal"))
+    write_json(Path("metrics/probes.json"), {side: found and found.content for side, found in sides.items()})
+    strength, notes, flops = {}, {}, 0.0
+    for side, given in (("image", own.image), ("text", own.text)):
+        slugs, found = names(f"{side}_encoders"), sides[side]
+        said = published(given, slugs, f"unimodal.{side}")
+        flops += found.flops if found else 0.0
+        strength[side] = said or (found.content["scores"] if found else dict.fromkeys(slugs, 0.0))
+        measured = str(found.content["metric"]) if found else NOT_PROBED[side]
+        notes[f"{side} side"] = "published scores" if said else measured
+    save(search(strength["image"], strength["text"], seconds, flops, notes), Path("models/search/unimodal"))
 
 
-def first_of(benchmarks: list[Benchmark], task: str) -> Benchmark:
-    """The first benchmark with this task."""
-    for bench in benchmarks:
-        if bench.data.meta.task == task:
-            return bench
-    raise HymaError(f"params.yaml: benchmarks: the probes need one {task} benchmark; add one")
+@dataclass(frozen=True)
+class Probed:
+    """A side's encoders, measured."""
+
+    content: dict[str, Any]
+    flops: float
+
+
+def _images(bench: Benchmark | None, seed: int) -> Probed | None:
+    if bench is None:
+        return None
+    label_N = bench.data.images["label"].to_numpy().astype(int)
+    found = {
+        slug: linear_probe(bench.features("image", slug), label_N, seed) for slug in names("image_encoders")
+    }
+    scores = {slug: accuracy for slug, (accuracy, _) in found.items()}
+    content = {"metric": "linear probe accuracy", "benchmark": bench.slug, "scores": scores}
+    return Probed(content, sum(spent for _, spent in found.values()))
+
+
+def _texts(bench: Benchmark | None) -> Probed | None:
+    if bench is None:
+        return None
+    image_of_text_M = bench.data.texts["image"].to_numpy().astype(int)
+    text_MD = {slug: bench.features("text", slug) for slug in names("text_encoders")}
+    scores = {slug: caption_retrieval(found, image_of_text_M) for slug, found in text_MD.items()}
+    content = {"metric": "caption-to-caption recall@1", "benchmark": bench.slug, "scores": scores}
+    return Probed(content, sum(2.0 * found.size * len(found) for found in text_MD.values()))
+
+
+def first_of(benchmarks: list[Benchmark], task: str) -> Benchmark | None:
+    """The first benchmark with this task, if there is one."""
+    return next((bench for bench in benchmarks if bench.data.meta.task == task), None)
 
 
 if __name__ == "__main__":

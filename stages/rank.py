@@ -6,7 +6,8 @@ Writes metrics/flops.json, metrics/ranking.json and metrics/summary.json.
 from pathlib import Path
 from typing import Any
 
-from hyma.common.experiment import names
+from hyma.common import settings
+from hyma.common.experiment import finals, names
 from hyma.common.features import Features, Side, file_of
 from hyma.common.files import read_json, write_json
 from hyma.common.names import paired
@@ -19,17 +20,21 @@ METRICS = Path("metrics")
 
 def main() -> None:
     """Gather what the stages before measured."""
-    benchmarks = {name: read_json(METRICS / "benchmarks" / f"{name}.json") for name in names("benchmarks")}
+    benchmarks, chosen = {name: records.benchmark(name) for name in names("benchmarks")}, finals()
     pairs = paired(names("image_encoders"), names("text_encoders"))
-    found = {name: records.read(name, pairs) for name in names("methods")}
+    found = records.read_all(names("methods"), pairs, chosen["pairs"])
+    whole = read_json(records.WHOLE)
     flops = {
         "methods": {
             name: {"total": sum(record["flops"].values()), "parts": record["flops"]}
             for name, record in found.items()
         },
+        "whole_grid": {"total": sum(whole["flops"].values()), "pairs": whole["pairs"]},
         "extraction": extraction(),
     }
-    ranking = rank(benchmarks, flops, found, read_json(METRICS / "probes.json"))
+    seed = settings.read("seed", int)
+    probes = read_json(METRICS / "probes.json")
+    ranking = rank(benchmarks, flops, found, probes if all(probes.values()) else None, chosen, seed)
     write_json(METRICS / "flops.json", flops)
     write_json(METRICS / "ranking.json", ranking)
     write_json(METRICS / "summary.json", summary(ranking))

@@ -1,32 +1,42 @@
-"""Train HYMA's best pairs further: python -m stages.refine. Reads models/hyma/, writes models/refine/."""
+"""Train HYMA's best pairs further: python -m stages.refine. Reads models/hyma/, writes models/refine/.
+
+Where section ``refine`` is left out, nothing is trained.
+"""
 
 from pathlib import Path
 
-from hyma.common import params
-from hyma.common.files import read_json
+from hyma.common import settings
+from hyma.common.files import read_json, remove
 from hyma.common.run import run
 from hyma.search.params import RefineParams
 from hyma.search.refine import search
 from hyma.stitching.connectors import load as load_connectors
 from hyma.stitching.params import ConnectorParams
 from hyma.stitching.result import save
-from stages._features import training_features
+from stages._features import sizes, training_features
+
+OUT = Path("models/refine")
 
 
 def main() -> None:
-    """Refine from where HYMA ended."""
-    connector, seed = params.read("connector", ConnectorParams), params.read("seed", int)
+    """Refine from where HYMA ended, if that is asked for."""
+    own = settings.read("refine", RefineParams | None, sizes())  # type: ignore[arg-type]
+    if own is None:
+        remove(OUT)
+        OUT.mkdir(parents=True)
+        return
+    connector, seed = settings.read("connector", ConnectorParams), settings.read("seed", int)
     features = training_features()
     before = Path("models/hyma")
     found = search(
         features,
-        params.read("refine", RefineParams),
+        own,
         connector,
         seed,
         read_json(before / "result.json"),
         load_connectors(before / "result.safetensors"),
     )
-    save(found, Path("models/refine"))
+    save(found, OUT)
 
 
 if __name__ == "__main__":

@@ -4,10 +4,9 @@ import csv
 from pathlib import Path
 from typing import Any
 
-from hyma.common import params
-from hyma.common.experiment import names
+from hyma.common import settings
+from hyma.common.experiment import finals, names
 from hyma.common.files import atomic, read_json, write_text
-from hyma.common.names import paired
 from hyma.common.run import run
 from hyma.evaluation import last_run
 from hyma.report import environment, methods, ranking
@@ -35,7 +34,7 @@ def main() -> None:
 
 def gallery(ranking: dict[str, Any]) -> list[Shown]:
     """Items of every benchmark as the winner's connector judges them."""
-    winner, seed = ranking["winner"], params.read("seed", int)
+    winner, seed = ranking["winner"], settings.read("seed", int)
     stitch = last_run.stitch(winner["method"], winner["pair"])
 
     def part(name: str) -> Shown:
@@ -49,23 +48,22 @@ def gallery(ranking: dict[str, Any]) -> list[Shown]:
 def measured() -> Inputs:
     """What the stages before left."""
     benchmarks, (trained_on,) = names("benchmarks"), names("training")
-    pairs = paired(names("image_encoders"), names("text_encoders"))
     sets = {f"{trained_on} (training)": f"training/{trained_on}"} | {
         name: f"benchmarks/{name}" for name in benchmarks
     }
     return Inputs(
         ranking=read_json(METRICS / "ranking.json"),
-        benchmarks={name: read_json(METRICS / "benchmarks" / f"{name}.json") for name in benchmarks},
+        benchmarks={name: records.benchmark(name) for name in benchmarks},
         flops=read_json(METRICS / "flops.json"),
         data={name: read_json(Path(f"data/prepared/{place}/meta.json")) for name, place in sets.items()},
         steps=columns(METRICS / "hyma_steps.csv"),
-        grid={pair: read_json(records.of_pair(pair)) for pair in pairs},
+        grid={pair: read_json(records.of_pair(pair)) for pair in finals()["pairs"]},
         gradients=read_json(records.folder("hyma") / "result.json")["gradients"],
         environment={
             **environment.versions(),
             "machine": environment.machine(),
-            "device": params.read("device", str),
-            "seed": str(params.read("seed", int)),
+            "device": settings.read("device", str),
+            "seed": str(settings.read("seed", int)),
             "revision": environment.revision(),
         },
     )

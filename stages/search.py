@@ -1,27 +1,29 @@
-"""Run the search methods that params.yaml switches: python -m stages.search.
+"""Run the search methods that params.yaml switches: python -m stages.search untrained|trained.
 
-Reads features/training/, writes models/search/methods/<method>/ for each in the list search.methods. A
-method whose features, settings and code stay is not run again (data/kept/).
+Reads features/training/, writes models/search/untrained/<method>/ or models/search/trained/<method>/ for each in the
+list search.methods that trains nothing, or does. A method whose features, settings and code stay is not run again
+(data/kept/).
 """
 
 import argparse
 from functools import cache, partial
 from pathlib import Path
 
-from hyma.common import params
+from hyma.common import settings
 from hyma.common.experiment import names
 from hyma.common.files import remove
 from hyma.common.kept import Kept
+from hyma.common.params import Section
 from hyma.common.run import run
 from hyma.common.sources import code
-from hyma.methods import known
+from hyma.methods import known, trains
 from hyma.methods import load as load_method
 from hyma.stitching.params import ConnectorParams
 from hyma.stitching.result import save
 from hyma.stitching.training_set import TrainingFeatures
-from stages._features import inputs, training_features
+from stages._features import inputs, sizes, training_features
 
-OUT = Path("models/search/methods")
+OUT = Path("models/search")
 
 
 @cache
@@ -30,28 +32,38 @@ def features() -> TrainingFeatures:
     return training_features()
 
 
+@cache
+def own(name: str) -> Section:
+    """A method's section."""
+    found: Section = settings.read(f"search.{name}", load_method(name).Params, sizes())
+    return found
+
+
 def main() -> None:
-    """Search with every method on all pairs."""
-    argparse.ArgumentParser(description=__doc__).parse_args()
-    chosen = [name for name in names("methods") if name in known()]
+    """Search with every method of the kind on all pairs."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("kind", choices=("untrained", "trained"))
+    kind = parser.parse_args().kind
+    chosen = [name for name in names("methods") if name in known() and trains(name) == (kind == "trained")]
     shared = inputs(names("image_encoders"), names("text_encoders"))
-    connector, seed = params.read("connector", ConnectorParams), params.read("seed", int)
+    connector, seed = settings.read("connector", ConnectorParams), settings.read("seed", int)
 
     def search(name: str, folder: Path) -> None:
         method = load_method(name)
-        save(method.search(features(), params.read(f"search.{name}", method.Params), connector, seed), folder)
+        save(method.search(features(), own(name), connector, seed), folder)
 
-    with Kept("search") as kept:
+    with Kept("search" if kind == "trained" else kind) as kept:
         found = {}
         for name in chosen:
-            settings = params.read(f"search.{name}", load_method(name).Params).model_dump_json()
-            depends_on = (*shared, settings, code(f"hyma.methods.{name}"))
+            depends_on = (*shared, own(name).model_dump_json(), code(f"hyma.methods.{name}"))
             found[name] = kept.result(name, depends_on, partial(search, name))
-        remove(OUT)
-        OUT.mkdir(parents=True)  # there may be no method
+        remove(OUT / kind)
+        (OUT / kind).mkdir(parents=True)  # there may be no method
         for name, folder in found.items():
             for file in folder.iterdir():
-                kept.place(file, OUT / name / file.name)
+                kept.place(file, OUT / kind / name / file.name)
 
 
 if __name__ == "__main__":

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from hyma.common import params
+from hyma.common import settings
 from hyma.common.files import write_json
 from hyma.common.run import run
 from hyma.search.params import HymaParams
 from hyma.stitching.params import ConnectorParams
 from hyma.studies.bm import study
-from stages._features import training_features
+from stages._features import sizes, training_features
 from stages._study import judge, oracle_scores
 
 
@@ -16,10 +16,10 @@ def main() -> None:
     """Run HYMA with every bm."""
     found = study(
         training_features(),
-        params.read("hyma", HymaParams),
-        params.read("connector", ConnectorParams),
-        params.read("seed", int),
-        params.read("studies.bm", list[int]),
+        settings.read("hyma", HymaParams, sizes()),
+        settings.read("connector", ConnectorParams),
+        settings.read("seed", int),
+        settings.read("studies.bm", list[int]),
         judge(),
         oracle_scores(),
     )

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from hyma.common import params
+from hyma.common import settings
 from hyma.common.files import write_json
 from hyma.common.run import run
 from hyma.search.params import HymaParams
 from hyma.stitching.params import ConnectorParams, GridParams
 from hyma.studies.budget import study
-from stages._features import training_features
+from stages._features import sizes, training_features
 from stages._study import judge, oracle_scores
 
 
@@ -16,10 +16,10 @@ def main() -> None:
     """Run every rival on the budget."""
     found = study(
         training_features(),
-        params.read("hyma", HymaParams),
-        params.read("grid", GridParams),
-        params.read("connector", ConnectorParams),
-        params.read("seed", int),
+        settings.read("hyma", HymaParams, sizes()),
+        settings.read("grid", GridParams, sizes()),
+        settings.read("connector", ConnectorParams),
+        settings.read("seed", int),
         judge(),
         oracle_scores(),
     )

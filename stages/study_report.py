@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from hyma.common import params
+from hyma.common import settings
 from hyma.common.files import atomic, read_json, write_json, write_text
 from hyma.common.run import run
 from hyma.report.studies import pages, pictures, stability
@@ -13,7 +13,7 @@ STUDIES, REPORTS = Path("metrics/studies"), Path("reports")
 
 def main() -> None:
     """Put the seeds together, draw, write."""
-    runs = [read_json(STUDIES / f"seeds/{seed}.json") for seed in params.read("studies.seeds", list[int])]
+    runs = [read_json(STUDIES / f"seeds/{seed}.json") for seed in settings.read("studies.seeds", list[int])]
     summary = summarise(runs, "grid")
     write_json(Path("metrics/studies.json"), summary)
     found = {name: read_json(STUDIES / f"{name}.json") for name in ("unseen", "bm", "budget", "stability")}

@@ -1,42 +1,82 @@
-"""Run every method with one seed and judge it on resampled benchmarks: python -m stages.study_seeds <seed>.
+"""Run every method with each of several seeds and judge it on resampled benchmarks: python -m stages.study_seeds.
 
-Reads features/ and data/prepared/benchmarks/, writes metrics/studies/seeds/<seed>.json.
+Reads features/ and data/prepared/benchmarks/, writes metrics/studies/seeds/<seed>.json. A seed whose inputs and
+settings stay is not run again (data/kept/).
 """
 
 import argparse
+from functools import cache
 from pathlib import Path
 
-from hyma.common import params
-from hyma.common.files import write_json
+from hyma.common import features, settings
+from hyma.common.experiment import names
+from hyma.common.files import atomic, read_json, write_json
+from hyma.common.kept import Kept, content
+from hyma.common.params import Section
 from hyma.common.run import run
-from hyma.methods.shared.run import model, run_method
-from hyma.search.params import HymaParams, RefineParams
-from hyma.stitching.params import ConnectorParams, GridParams
+from hyma.common.sources import code
+from hyma.methods.shared.run import OWN, model, run_method
+from hyma.stitching.params import ConnectorParams
 from hyma.stitching.result import SearchResult
+from hyma.stitching.training_set import TrainingFeatures
+from hyma.studies.judge import Judge
 from hyma.studies.seeds import one_seed
-from stages._features import training_features
-from stages._study import judge
+from stages._features import SIDES, inputs, sizes, training_features
+from stages._study import judge, require_oracle
+
+OUT = Path("metrics/studies/seeds")
+
+
+@cache
+def measured() -> tuple[TrainingFeatures, Judge]:
+    """What all seeds share, loaded if one has to run."""
+    return training_features(), judge()
+
+
+def study(seed: int, sections: dict[str, Section], resamples: int) -> dict[str, object]:
+    """Search with all methods and judge them."""
+    (data, bench), found = measured(), dict[str, SearchResult]()
+    connector = settings.read("connector", ConnectorParams)
+    for name, section in sections.items():
+        found[name] = run_method(name, data, section, connector, seed, found.get("hyma"))
+    return one_seed(found, bench, "grid", ["-".join(pair) for pair in data.pairs], resamples)
 
 
 def main() -> None:
-    """Search with all methods, judge, write."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("seed", type=int, help="one of studies.seeds in params.yaml")
-    seed = parser.parse_args().seed
-    connector = params.read("connector", ConnectorParams)
-    features, found = training_features(), dict[str, SearchResult]()
-    sections = {
-        "grid": params.read("grid", GridParams),
-        "hyma": params.read("hyma", HymaParams),
-        "refine": params.read("refine", RefineParams),
-    } | {
-        name: params.read(f"search.{name}", model(name)) for name in params.read("search.methods", list[str])
-    }
-    for name, section in sections.items():
-        found[name] = run_method(name, features, section, connector, seed, found.get("hyma"))
-    resamples = params.read("studies.resamples", int)
-    pairs = ["-".join(pair) for pair in features.pairs]
-    write_json(Path(f"metrics/studies/seeds/{seed}.json"), one_seed(found, judge(), "grid", pairs, resamples))
+    """Study every seed; write."""
+    argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
+    require_oracle()
+    methods = [name for name in OWN if name in names("methods")]
+    methods += settings.read("search.methods", list[str])
+    sections = {name: settings.read(_key(name), model(name), sizes()) for name in methods}
+    resamples = settings.read("studies.resamples", int)
+    files = [
+        features.file_of("benchmarks", side, slug, name)
+        for name in names("benchmarks")
+        for side, section in SIDES
+        for slug in names(section)
+    ]
+    depends_on = (
+        *inputs(names("image_encoders"), names("text_encoders")),
+        *map(content, files),
+        *(section.model_dump_json() for section in sections.values()),
+        code("hyma.studies.seeds", *(f"hyma.methods.{name}" for name in methods if "." in _key(name))),
+        str(resamples),
+    )
+    with Kept("seeds", places=False) as kept, atomic(OUT) as out:
+        for seed in settings.read("studies.seeds", list[int]):
+
+            def make(folder: Path, seed: int = seed) -> None:
+                write_json(folder / "found.json", study(seed, sections, resamples))
+
+            made = kept.result(str(seed), (*depends_on, str(seed)), make)
+            write_json(out / f"{seed}.json", read_json(made / "found.json"))
+
+
+def _key(name: str) -> str:
+    return name if name in OWN else f"search.{name}"
 
 
 if __name__ == "__main__":

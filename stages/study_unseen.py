@@ -3,7 +3,7 @@
 from functools import partial
 from pathlib import Path
 
-from hyma.common import params
+from hyma.common import settings
 from hyma.common.files import write_json
 from hyma.common.run import run
 from hyma.methods import gcca, hyma_two_sided
@@ -13,16 +13,16 @@ from hyma.stitching.params import ConnectorParams
 from hyma.stitching.result import SearchResult
 from hyma.stitching.training_set import TrainingFeatures
 from hyma.studies.unseen import Search, study
-from stages._features import training_features
+from stages._features import sizes, training_features
 from stages._study import judge, oracle_scores
 
 
 def main() -> None:
     """Leave pairs out, search on the rest, judge on those left out."""
-    connector, seed = params.read("connector", ConnectorParams), params.read("seed", int)
-    two_sided = params.read("search.hyma_two_sided", hyma_two_sided.Params)
-    shared = params.read("search.gcca", gcca.Params)
-    hyma = params.read("hyma", HymaParams)
+    connector, seed = settings.read("connector", ConnectorParams), settings.read("seed", int)
+    two_sided = settings.read("search.hyma_two_sided", hyma_two_sided.Params)
+    shared = settings.read("search.gcca", gcca.Params)
+    hyma = settings.read("hyma", HymaParams, sizes())
     features, bench = training_features(), judge()
 
     def search_hyma(data: TrainingFeatures) -> SearchResult:
@@ -37,7 +37,7 @@ def main() -> None:
         ),
         "gcca": (gcca.LABEL, partial(gcca.search, params=shared, connector=connector, seed=seed)),
     }
-    folds = params.read("studies.folds", int)
+    folds = settings.read("studies.folds", int)
     write_json(Path("metrics/studies/unseen.json"), study(features, searches, bench, oracle_scores(), folds))
 
 

@@ -1,34 +1,40 @@
-"""Train every pair's connector on its own (grid search): python -m stages.train_grid.
+"""Train the connectors of the pairs in metrics/finals.json on their own (grid search): python -m stages.train_grid.
 
-Reads features/training/, writes models/grid/<image>-<text>.safetensors and .json. A pair whose features and settings
-stay is not trained again (data/kept/). Without a GPU, pairs are trained side by side.
+Reads features/training/, writes models/grid/<image>-<text>.safetensors and .json, and whole.json: what the whole grid
+costs, counted. A pair whose features and settings stay is not trained again (data/kept/). Without a GPU, pairs are
+trained side by side.
 """
 
 import argparse
 from pathlib import Path
 
-from hyma.common import device, params
-from hyma.common.experiment import names
-from hyma.common.files import remove
+from hyma.common import device, settings
+from hyma.common.files import read_json, remove, write_json
 from hyma.common.kept import Kept
 from hyma.common.names import PairName
 from hyma.common.parallel import side_by_side
 from hyma.common.run import run
 from hyma.common.sources import code
 from hyma.stitching import records
-from hyma.stitching.grid import searching
+from hyma.stitching.grid import cost, searching
 from hyma.stitching.params import ConnectorParams, GridParams
 from hyma.stitching.result import save
-from stages._features import inputs, training_features
+from stages._features import inputs, sizes, training_features
 
 
 def main() -> None:
-    """Grid search on all pairs."""
-    argparse.ArgumentParser(description=__doc__).parse_args()
-    connector, seed = params.read("connector", ConnectorParams), params.read("seed", int)
-    own, place_of_work = params.read("grid", GridParams), device.resolve(params.read("device", str))
+    """Grid search on these pairs."""
+    argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
+    connector, seed = settings.read("connector", ConnectorParams), settings.read("seed", int)
+    own, place_of_work = (
+        settings.read("grid", GridParams, sizes()),
+        device.resolve(settings.read("device", str)),
+    )
     shared = (own.model_dump_json(), code("hyma.stitching.grid"))
-    pairs = [(image, text) for image in names("image_encoders") for text in names("text_encoders")]
+    wanted = read_json(Path("metrics/finals.json"))["pairs"]
+    pairs = [pair for pair in sizes().pairs if "-".join(pair) in wanted]
     depends_on = {pair: (*inputs([pair[0]], [pair[1]]), *shared) for pair in pairs}
 
     with Kept("grid") as kept:
@@ -43,6 +49,7 @@ def main() -> None:
 
         found = side_by_side(one, pairs, place_of_work)
         remove(records.folder("grid"))
+        write_json(records.WHOLE, {"pairs": len(sizes().pairs), "flops": cost(sizes(), own)})
         for folder in found:
             for file in folder.iterdir():
                 kept.place(file, records.folder("grid") / file.name)

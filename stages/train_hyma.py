@@ -6,21 +6,21 @@ Reads features/training/, writes models/hyma/ and the training log metrics/hyma_
 import csv
 from pathlib import Path
 
-from hyma.common import params
+from hyma.common import settings
 from hyma.common.files import atomic
 from hyma.common.run import run
 from hyma.search.hyma_search import search
 from hyma.search.params import HymaParams
 from hyma.stitching.params import ConnectorParams
 from hyma.stitching.result import SearchResult, save
-from stages._features import training_features
+from stages._features import sizes, training_features
 
 
 def main() -> None:
     """Search with HYMA; write every pair's connector and the log of the steps."""
-    connector, seed = params.read("connector", ConnectorParams), params.read("seed", int)
+    connector, seed = settings.read("connector", ConnectorParams), settings.read("seed", int)
     features = training_features()
-    result = search(features, params.read("hyma", HymaParams), connector, seed)
+    result = search(features, settings.read("hyma", HymaParams, sizes()), connector, seed)
     save(result, Path("models/hyma"))
     write_log(result)
 

@@ -5,16 +5,24 @@ such a file and not on the section of params.yaml: it stays as it is when an ent
 """
 
 from pathlib import Path
+from typing import Any
 
 from hyma.common.files import read_json, write_json
 
 FOLDER = Path("metrics/names")
+FINALS = Path("metrics/finals.json")
 SECTIONS = ("training", "benchmarks", "image_encoders", "text_encoders", "methods")
 
 
 def names(section: str) -> list[str]:
     """The names in one of `SECTIONS`, in the order of params.yaml; methods are all that have results, oracle first."""
     found: list[str] = read_json(FOLDER / f"{section}.json")
+    return found
+
+
+def finals() -> dict[str, Any]:
+    """Which ``pairs`` are trained on their own, by which ``oracle``; of an audit, the ``finals`` and the ``sample``."""
+    found: dict[str, Any] = read_json(FINALS)
     return found
 
 

@@ -1,33 +1,80 @@
-"""Reading a section of params.yaml into a model, with errors in plain language."""
+"""Reading a section of params.yaml into a model, with errors in plain language.
 
+A key that depends on how much data and how many encoders there are may be ``auto``, and is if it is not given: then
+the section's own rule says what it is.
+"""
+
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, ValidationInfo, model_validator
 from pydantic_core import ErrorDetails
 
 from hyma.common.errors import HymaError
 
 T = TypeVar("T")
 FILE = Path("params.yaml")
+AUTO = "auto"
+Values = Mapping[str, Any]
+Rule = Callable[[Any, Values], Any]
+"""What a key is: from the sizes of the search (`hyma.stitching.shapes.Shapes`) and the section's other values."""
 
 
 class Section(BaseModel):
     """Base of all sections: unknown keys are refused, values are fixed once read."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    RULES: ClassVar[Mapping[str, Rule]] = {}
+    """Of the keys that may be ``auto``; a rule sees what the rules before it gave."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_rule(cls, given: Any, info: ValidationInfo) -> Any:
+        if info.context is None or not isinstance(given, Mapping):
+            return given
+        return {**given, **by_rule(cls, given, info.context)}
+
+    @classmethod
+    def defaults(cls) -> dict[str, Any]:
+        """Every key that has a default, with it: ``auto`` where there is a rule."""
+        return {
+            name: AUTO if name in cls.RULES else field.get_default(call_default_factory=True)
+            for name, field in cls.model_fields.items()
+            if name in cls.RULES or not field.is_required()
+        }
 
 
-def read(key: str, model: type[T], file: Path = FILE) -> T:
+def by_rule(model: type[Section], given: Values, sizes: Any) -> dict[str, Any]:
+    """The keys that are left to their rules, and what these say for a search of such `sizes`."""
+    plain = {name: field.get_default(call_default_factory=True) for name, field in model.model_fields.items()}
+    known = plain | {name: value for name, value in given.items() if value != AUTO}
+    found: dict[str, Any] = {}
+    for name, rule in model.RULES.items():
+        if given.get(name, AUTO) == AUTO:
+            try:
+                found[name] = rule(sizes, known | found)
+            except (TypeError, ValueError):  # another key is no number, which is what has to be said
+                found[name] = plain[name]
+    return found
+
+
+def read(key: str, model: type[T], file: Path = FILE, sizes: Any = None) -> T:
     """Return the value under a dotted `key`, such as ``hyma`` or ``image_encoders.vit``, as `model`.
+
+    Args:
+        key: where it stands.
+        model: what it should be.
+        file: the file.
+        sizes: what keys that are ``auto`` follow from.
 
     Raises:
         HymaError: if the key is missing or its value does not fit the model.
     """
-    return validate(_lookup(key, file), model, file, key)
+    return validate(_lookup(key, file), model, file, key, sizes)
 
 
 def names(key: str, file: Path = FILE) -> list[str]:
@@ -51,14 +98,14 @@ def load(file: Path = FILE) -> dict[str, Any]:
     return _parse(str(file.resolve()), file)
 
 
-def validate(value: Any, model: type[T], file: Path = FILE, key: str = "") -> T:
-    """Return `value` as `model`; `file` and `key` name the place in errors.
+def validate(value: Any, model: type[T], file: Path = FILE, key: str = "", sizes: Any = None) -> T:
+    """Return `value` as `model`; `file` and `key` name the place in errors, `sizes` are for rules.
 
     Raises:
         HymaError: with the first mistake, its place and the remedy.
     """
     try:
-        return TypeAdapter(model).validate_python(value)
+        return TypeAdapter(model).validate_python(value, context=sizes)
     except ValidationError as error:
         details = error.errors()
         more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""

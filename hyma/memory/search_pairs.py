@@ -18,11 +18,12 @@ from hyma.common.errors import HymaError
 from hyma.common.names import DeviceName
 from hyma.common.params import Section, validate
 from hyma.encoders.base.common import like
-from hyma.memory import arrays, defaults
+from hyma.memory import arrays
 from hyma.memory.pair_ranking import Ranking
 from hyma.methods.shared.run import known, model, run_method
 from hyma.stitching.params import ConnectorParams
 from hyma.stitching.result import SearchResult
+from hyma.stitching.shapes import Shapes
 from hyma.stitching.training_set import TrainingFeatures, assemble
 
 __all__ = ["Ranking", "search_pairs"]
@@ -84,7 +85,7 @@ def search_pairs(
         image_of_text: the image row that each caption describes, M whole numbers; caption m describes image m,
             unless given.
         settings: method → the keys of its section in params.yaml, as in ``{"hyma": {"epochs": 2}}``; what is not
-            given follows from the number of rows and pairs, see `hyma.memory.defaults`.
+            given has its default, or follows from the number of rows and pairs by the section's own rules.
         connector: keys of section ``connector``, as in ``{"kind": "linear"}``.
         seed: of all that is drawn by lot.
         device: ``auto``, ``cpu`` or ``cuda``.
@@ -129,7 +130,7 @@ def _features(
     captioned = len(np.unique(image_of_text_M))
     if captioned < FEWEST:
         raise HymaError(f"{HERE}: image_features: {captioned} captioned images; give at least {FEWEST}")
-    own = _validated(defaults.connector(captioned), connector, ConnectorParams, "connector")
+    own = _validated(connector, ConnectorParams, "connector")
     where = devices.resolve(validate(device, DeviceName, HERE, "device"), f"{HERE}: device")  # type: ignore[arg-type]
     with _placed():
         return assemble(_chunks(images), _chunks(texts), image_of_text_M, own, seed, where), own
@@ -158,14 +159,14 @@ def _methods(methods: Sequence[str], settings: Mapping[str, Given]) -> list[str]
 
 
 def _section(name: str, features: TrainingFeatures, connector: ConnectorParams, given: Given) -> Section:
-    return _validated(defaults.settings(name, features, connector), given, model(name), f"settings.{name}")
+    return _validated(given, model(name), f"settings.{name}", Shapes.of(features, connector, 0))
 
 
-def _validated(start: defaults.Settings, given: Given, model: type[T], key: str) -> T:
-    """The defaults for these features, overridden by what is given, as a section."""
+def _validated(given: Given, model: type[T], key: str, sizes: Shapes | None = None) -> T:
+    """What is given, and for all else the defaults and rules, as a section."""
     if not isinstance(given, Mapping):
         raise HymaError(f"{HERE}: {key}: should be a mapping of keys, but it is {given!r}")
-    return validate({**start, **given}, model, HERE, key)
+    return validate(dict(given), model, HERE, key, sizes)
 
 
 def _chunks(features: arrays.Arrays) -> dict[str, list[np.ndarray]]:

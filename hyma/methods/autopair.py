@@ -5,23 +5,26 @@ one round of training and dropping.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
 
 from hyma.common.errors import HymaError
 from hyma.common.names import PairName
+from hyma.common.params import Rule
 from hyma.stitching import flops
 from hyma.stitching.grid import StepParams, left_out, train_pairs
 from hyma.stitching.normalised import Normalised
-from hyma.stitching.params import ConnectorParams
+from hyma.stitching.params import ConnectorParams, batch_of, share_of_grid
 from hyma.stitching.result import SearchResult, merge
 from hyma.stitching.shapes import Shapes
 from hyma.stitching.training_set import TrainingFeatures
 
 LABEL = "AutoPair (successive halving)"
+TRAINS = True
 Costs = dict[PairName, flops.Parts]
 """A pair → what one step on it costs, by part."""
 
@@ -29,10 +32,16 @@ Costs = dict[PairName, flops.Parts]
 class Params(StepParams):
     """Section ``search.autopair``."""
 
+    batch: int = Field(256, ge=2, description="samples a step")
+    weight_decay: float = Field(0.0, allow_inf_nan=False, ge=0)
     flops: float = Field(
-        gt=0, allow_inf_nan=False, description="budget of the whole search, all rungs together"
+        5e11,
+        gt=0,
+        allow_inf_nan=False,
+        description="budget of the whole search, all rungs together; auto: an eighth of grid search's",
     )
     keep: float = Field(0.5, gt=0, lt=1, description="share of the pairs that a rung keeps, rounded down")
+    RULES: ClassVar[Mapping[str, Rule]] = {"batch": batch_of(256), "flops": share_of_grid(8)}
 
 
 def cost(shapes: Shapes, params: Params) -> flops.Parts:

@@ -1,22 +1,27 @@
 """Grid search in large batches: fewer steps, each against many more negatives."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import ClassVar
 
 from pydantic import Field
 
+from hyma.common.params import Rule
 from hyma.stitching import flops, grid
-from hyma.stitching.params import ConnectorParams, GridParams
+from hyma.stitching.params import ConnectorParams, GridParams, epochs_of
 from hyma.stitching.result import SearchResult, merge
 from hyma.stitching.shapes import Shapes
 from hyma.stitching.training_set import TrainingFeatures
 
 LABEL = "grid search, large batches"
+TRAINS = True
 
 
 class Params(GridParams):
     """Section ``search.grid_large``."""
 
     batch: int = Field(16384, ge=2, description="samples a step; all there are, where there are fewer")
+    RULES: ClassVar[Mapping[str, Rule]] = {"epochs": epochs_of(10)}
 
 
 def cost(shapes: Shapes, params: Params) -> flops.Parts:

@@ -12,6 +12,7 @@ from hyma.stitching.shapes import Shapes
 from hyma.stitching.training_set import TrainingFeatures
 
 LABEL = "HYMA, two-sided"
+TRAINS = True
 
 
 class Params(HymaParams):

@@ -6,6 +6,7 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
+from hyma.common.names import MAIN, ORACLE
 from hyma.model.config import EncoderEntry, ModelConfig
 from hyma.wording.markdown import points
 from hyma.wording.templates import environment, flowing
@@ -49,7 +50,14 @@ def card(config: ModelConfig, run: Run | None) -> str:
     template = environment("hyma.model").get_template("card.md.j2")
     place = None if run is None else _place(config.pair, run.ranking)
     text = template.render(
-        config=config, run=run, measured=measured, place=place, in_detail=_in_detail, where=_where
+        config=config,
+        run=run,
+        measured=measured,
+        place=place,
+        in_detail=_in_detail,
+        where=_where,
+        MAIN=MAIN,
+        ORACLE=ORACLE,
     )
     return str(ModelCard(f"---\n{_data(config, run).to_yaml()}\n---\n\n{flowing(text)}"))
 
@@ -114,8 +122,9 @@ def _in_detail(metrics: Json) -> str:
 
 
 def _place(pair: str, ranking: Json) -> int:
-    """Where the oracle's order has a pair: 1 is best."""
-    order = sorted(ranking["scores"][ranking["oracle"]].items(), key=lambda entry: -(entry[1]["mean"] or 0.0))
+    """Where the oracle's order has a pair, or HYMA's where there is no oracle: 1 is best."""
+    scores = ranking["scores"][ranking["oracle"] or MAIN]
+    order = sorted(scores.items(), key=lambda entry: -(entry[1]["mean"] or 0.0))
     return [name for name, _ in order].index(pair) + 1
 
 

@@ -4,10 +4,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from hyma.common import features, params
+from hyma.common import features, params, settings
 from hyma.common.errors import HymaError
 from hyma.common.features import Features
-from hyma.common.files import atomic, read_json
+from hyma.common.files import atomic
 from hyma.encoders.base.params import ImageEncoderParams, TextEncoderParams
 from hyma.evaluation import last_run
 from hyma.model import export
@@ -16,6 +16,7 @@ from hyma.model.config import CONFIG
 from hyma.model.params import BEST, WINNER, ExportParams
 from hyma.model.stitched import StitchedModel
 from hyma.readers.base.params import DataSource
+from hyma.stitching import records
 from hyma.stitching.params import ConnectorParams
 
 Json = dict[str, Any]
@@ -48,7 +49,7 @@ def read_run() -> Run:
     names = params.read("benchmarks", dict[str, DataSource])
     return Run(
         ranking=last_run.ranking(),
-        benchmarks={name: read_json(Path(f"metrics/benchmarks/{name}.json")) for name in names},
+        benchmarks={name: records.benchmark(name) for name in names},
         formats={name: source.format for name, source in names.items()},
         trained_on=", ".join(f"{name} ({source.format})" for name, source in training.items()),
     )
@@ -62,8 +63,8 @@ def choose(chosen: ExportParams, ranking: Json) -> tuple[str, str]:
     """
     winner, scores = ranking["winner"], ranking["scores"]
     pair = winner["pair"] if chosen.pair == WINNER else chosen.pair
-    if pair not in scores[ranking["oracle"]]:
-        known = list(scores[ranking["oracle"]])
+    known = max((list(of) for of in scores.values()), key=len)
+    if pair not in known:
         close = get_close_matches(pair, known, n=3) or known[:3]
         raise HymaError(
             f"export.pair: no pair {pair!r} in this run; there are {len(known)}, such as {', '.join(close)}"
@@ -72,11 +73,12 @@ def choose(chosen: ExportParams, ranking: Json) -> tuple[str, str]:
         raise HymaError(
             f"export.method: {chosen.method!r} has no connectors; choose one of {', '.join(scores)}"
         )
-    made = {name: of[pair]["mean"] for name, of in scores.items() if of[pair]["mean"] is not None}
+    made = {name: of[pair]["mean"] for name, of in scores.items() if of.get(pair, {}).get("mean") is not None}
     if chosen.method == BEST:
         return pair, max(sorted(made), key=made.__getitem__)
     if chosen.method not in made:
-        raise HymaError(f"export.method: {chosen.method} failed on {pair}; choose one of {', '.join(made)}")
+        why = "failed on" if pair in scores[chosen.method] else "did not train"
+        raise HymaError(f"export.method: {chosen.method} {why} {pair}; choose one of {', '.join(made)}")
     return pair, chosen.method
 
 
@@ -87,7 +89,7 @@ def of_pair(pair: str, method: str, run: Run) -> StitchedModel:
         last_run.stitch(method, pair),
         params.read(f"image_encoders.{image}", ImageEncoderParams),
         params.read(f"text_encoders.{text}", TextEncoderParams),
-        logit_scale=params.read("connector", ConnectorParams).logit_scale,
+        logit_scale=settings.read("connector", ConnectorParams).logit_scale,
         device="cpu",
         pair=pair,
         method=method,

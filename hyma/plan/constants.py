@@ -15,7 +15,7 @@ START = {"light": 0.5, "torch": 3.0, "timm": 6.0, "open_clip": 6.0, "sentence-tr
 """Seconds until a stage's process has imported what it needs, by the heaviest of it."""
 LIGHT = {
     *("world", "prepare_training", "prepare", "image_weights", "text_weights"),
-    *("recorded", "rank", "report"),
+    *("recorded", "first", "finals", "rank", "report"),
 }
 """Stages without torch."""
 DVC_STAGE, DVC_LINE = 0.3, 0.0005

@@ -12,14 +12,15 @@ from typing import Any
 from hyma.common.errors import HymaError
 from hyma.common.files import read_json
 from hyma.common.names import ORACLE
+from hyma.methods import trains
 from hyma.plan import constants
 from hyma.plan.encoders import Encoder
 from hyma.plan.experiment import Experiment
+from hyma.plan.methods import trained
 from hyma.plan.rows import Rows, drawn
 from hyma.plan.sizes import connector_weights
 from hyma.plan.stages import KEEP, RUN, Stage
 from hyma.search import refine
-from hyma.stitching import grid
 from hyma.stitching.flops import Parts
 from hyma.stitching.shapes import Shapes
 
@@ -100,14 +101,17 @@ class Clock:
             case "extract_image" | "extract_text":
                 own_side = self._of_side(name.removeprefix("extract_"))
                 return _total(self._encoded(own_side, place) for place in self.rows)
-            case "train_hyma" | "refine":
-                return self._searched(name.removeprefix("train_"))
+            case "train_hyma":
+                return self._searched("hyma")
+            case "refine" if own.refine is not None:
+                return self._searched("refine")
             case "train_grid":
                 return self._grid()
-            case "search":
-                return _total(map(self._searched, [instance] if instance else own.search.methods))
+            case "untrained" | "search":
+                chosen = [one for one in own.search.methods if trains(one) == (name == "search")]
+                return _total(map(self._searched, chosen))
             case "evaluate":
-                return _total(map(self._evaluated, [instance] if instance else own.benchmarks))
+                return _total(map(self._evaluated, own.benchmarks))
         return 0.0
 
     def _trained(self, slug: str, rows: int) -> float | None:
@@ -150,10 +154,10 @@ class Clock:
         return spent / self.rates.get(method, self.rates.get(ORACLE, constants.SEARCHED))
 
     def _grid(self) -> float | None:
-        """Grid search on all pairs."""
+        """Grid search on the pairs that are trained on their own."""
         if self.shapes is None:
             return None
-        spent = sum(grid.cost(self.shapes, self.experiment.grid).values())
+        spent = sum(trained(self.experiment, self.shapes)["flops"].values())
         return spent / self.rates.get(ORACLE, constants.SEARCHED)
 
     def _evaluated(self, benchmark: str) -> float | None:

@@ -1,42 +1,67 @@
-"""The whole of params.yaml: every section's model, and what must hold between sections."""
+"""The whole of params.yaml: every section's model, its defaults, and what must hold between sections.
+
+A user's file says which data, benchmarks and encoders; all else has a default, or a rule where it depends on how much
+there is of these.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 from pydantic import Field, model_validator
 
+from hyma.common import params
 from hyma.common.names import DeviceName, Slug
-from hyma.common.params import Section
+from hyma.common.params import FILE, Section
 from hyma.embedded.world.params import WorldParams
 from hyma.embedded.zoo.params import ZooParams
 from hyma.encoders.base.params import PUBLISHED, ExtractParams, ImageEncoderParams, TextEncoderParams
 from hyma.evaluation.params import EvaluateParams
+from hyma.methods import known, load
 from hyma.methods.shared.switch import SearchParams
 from hyma.model.params import WINNER, ExportParams
+from hyma.ranking.params import AuditParams, FinalsParams, OracleKind
 from hyma.readers.base.params import DataSource
 from hyma.search.params import HymaParams, RefineParams, UnimodalParams
 from hyma.stitching.params import ConnectorParams, GridParams
+from hyma.stitching.shapes import Shapes
 from hyma.studies.params import StudiesParams
+
+NOMINAL = 10_000, 512
+"""Captions, and the width of features, that rules go by where nothing is known of them yet."""
+
+
+def _section() -> Any:
+    """A section that need not be given: its defaults, and its rules."""
+    return Field(default_factory=dict, validate_default=True)
 
 
 class Experiment(Section):
     """One experiment; a stage reads the sections that it declares in dvc.yaml and no others."""
 
-    seed: int = Field(ge=0, lt=2**31)
-    device: DeviceName
-    world: dict[Slug, WorldParams] = Field(max_length=1)
-    zoo: ZooParams
+    seed: int = Field(0, ge=0, lt=2**31)
+    device: DeviceName = "auto"
+    oracle: OracleKind = Field(
+        "audit", description="which pairs are trained on their own, as grid search does"
+    )
+    world: dict[Slug, WorldParams] = Field(default_factory=dict, max_length=1)
+    zoo: ZooParams = _section()
     training: dict[Slug, DataSource] = Field(min_length=1, max_length=1)
     benchmarks: dict[Slug, DataSource] = Field(min_length=1)
     image_encoders: dict[Slug, ImageEncoderParams] = Field(min_length=1)
     text_encoders: dict[Slug, TextEncoderParams] = Field(min_length=1)
-    extract: ExtractParams
-    connector: ConnectorParams
-    hyma: HymaParams
-    grid: GridParams
-    refine: RefineParams
-    unimodal: UnimodalParams
-    search: SearchParams
-    evaluate: EvaluateParams
-    export: ExportParams
-    studies: StudiesParams
+    extract: ExtractParams = _section()
+    connector: ConnectorParams = _section()
+    hyma: HymaParams = _section()
+    grid: GridParams = _section()
+    finals: FinalsParams = _section()
+    audit: AuditParams = _section()
+    refine: RefineParams | None = None
+    unimodal: UnimodalParams = _section()
+    search: SearchParams = _section()
+    evaluate: EvaluateParams = _section()
+    export: ExportParams = _section()
+    studies: StudiesParams = _section()
 
     @model_validator(mode="after")
     def _agree(self) -> "Experiment":
@@ -74,3 +99,76 @@ class Experiment(Section):
                         f"{side}.{slug}.unit_length: the published features are of unit length; set it to true, so "
                         "that those of the benchmarks are too"
                     )
+
+
+SETTINGS = (
+    *(
+        "seed",
+        "device",
+        "oracle",
+        "finals",
+        "audit",
+        "extract",
+        "connector",
+        "hyma",
+        "grid",
+        "refine",
+        "unimodal",
+    ),
+    *("search", "evaluate", "export", "studies"),
+)
+"""What stages read from metrics/settings.yaml; the other sections name things of the user's and have no defaults."""
+
+
+def read(file: Path = FILE, sizes: Shapes | None = None) -> Experiment:
+    """The experiment in a file, the sections of its search methods checked, too.
+
+    Args:
+        file: such as params.yaml.
+        sizes: what keys that are ``auto`` follow from; a guess, unless given.
+
+    Raises:
+        HymaError: with the first mistake.
+    """
+    given = params.load(file)
+    sizes = sizes or guess(given)
+    found = params.validate(given, Experiment, file, sizes=sizes)
+    for name, content in (found.search.model_extra or {}).items():
+        params.validate(content, load(name).Params, file, f"search.{name}", sizes)
+    return found
+
+
+def guess(given: Mapping[str, Any]) -> Shapes:
+    """The sizes of a search of which only the number of encoders is known."""
+    captions, width = NOMINAL
+    sides = ("image_encoders", "text_encoders")
+    images, texts = (dict.fromkeys(given.get(side) or ("encoder",), width) for side in sides)
+    return Shapes.expected(images, texts, (captions, captions), ConnectorParams.model_validate({}), 0)
+
+
+def settings(given: Mapping[str, Any]) -> dict[str, Any]:
+    """All `SETTINGS` with their defaults filled in; what has a rule and is not given is ``auto``.
+
+    Args:
+        given: content of a valid params.yaml.
+    """
+    found: dict[str, Any] = {}
+    for name in SETTINGS:
+        own, model = given.get(name), Experiment.model_fields[name].annotation
+        if name == "refine":
+            found[name] = None if own is None else RefineParams.defaults() | own
+        elif name == "search":
+            found[name] = _search(own or {})
+        elif isinstance(model, type) and issubclass(model, Section):
+            found[name] = model.defaults() | (own or {})
+        else:
+            found[name] = Experiment.defaults()[name] if own is None else own
+    return found
+
+
+def _search(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Which methods run, and the section of every method that there is."""
+    methods = given.get("methods", SearchParams().methods)
+    return {"methods": methods} | {
+        name: load(name).Params.defaults() | given.get(name, {}) for name in known()
+    }

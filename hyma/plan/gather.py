@@ -7,7 +7,7 @@ from hyma.common import params
 from hyma.common.errors import HymaError
 from hyma.plan import duration, encoders, memory, methods, missing, rows, sizes, stages
 from hyma.plan.encoders import Encoder
-from hyma.plan.experiment import Experiment
+from hyma.plan.experiment import read, settings
 from hyma.plan.rows import Rows
 from hyma.plan.stages import Stage
 from hyma.stitching.flops import Parts
@@ -19,10 +19,12 @@ def gather(folder: Path) -> dict[str, Any]:
     Raises:
         HymaError: if params.yaml has a mistake.
     """
-    experiment = params.validate(params.load(), Experiment)
-    own = methods.sections(experiment)
+    experiment = read()
     known, counts = encoders.look(experiment), rows.look(experiment)
     shapes = methods.shapes(experiment, known, counts)
+    if shapes is not None:
+        experiment = read(sizes=shapes)  # what is auto follows from them
+    own = methods.sections(experiment, shapes)
     flops = {} if shapes is None else methods.count(experiment, own, shapes)
     pipeline, problem = _pipeline(folder)
     clock = duration.Clock(experiment, known, counts, shapes, flops, duration.measured())
@@ -30,7 +32,7 @@ def gather(folder: Path) -> dict[str, Any]:
         "missing": missing.look(experiment, known, counts),
         "stages": {"problem": problem} | stages.summary(pipeline),
         "sizes": sizes.look(experiment, known, counts, shapes),
-        "flops": _flops(known, counts, flops),
+        "flops": _flops(known, counts, flops) | {"grid": shapes and methods.trained(experiment, shapes)},
         "memory": memory.look(experiment, own, shapes, known),
         "time": clock.look(pipeline),
     }
@@ -41,7 +43,7 @@ def gather(folder: Path) -> dict[str, Any]:
 def _pipeline(folder: Path) -> tuple[list[Stage], str | None]:
     """The stages, or why they cannot be told."""
     try:
-        return stages.look(folder), None
+        return stages.look(folder, settings(params.load())), None
     except HymaError as error:
         return [], str(error)
     except Exception as error:  # whatever DVC raises: the rest of the plan stands without it

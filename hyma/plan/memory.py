@@ -40,7 +40,12 @@ def look(
         streamed = size > SHARE * machine["device"]
         parts["training features"] = 0.0 if streamed else size
         switched = [sections[name] for name in experiment.search.methods]
-        steps = [experiment.grid, experiment.hyma, experiment.refine, *switched]
+        steps = [
+            experiment.grid,
+            experiment.hyma,
+            experiment.refine,
+            *switched,
+        ]  # refine may be None: no step
         parts["logits"] = max(logits(one, shapes.train) for one in steps)
         parts["hypernetwork"] = hypernetwork(experiment.hyma, shapes)
     peak = max(parts["extraction"], sum(size for part, size in parts.items() if part != "extraction"))

@@ -5,7 +5,7 @@ from typing import Any
 from hyma.common import params
 from hyma.methods import load
 from hyma.plan.encoders import Encoder
-from hyma.plan.experiment import Experiment
+from hyma.plan.experiment import Experiment, guess
 from hyma.plan.rows import Rows
 from hyma.search import hyma_search, refine
 from hyma.stitching import grid
@@ -13,15 +13,16 @@ from hyma.stitching.flops import Parts
 from hyma.stitching.shapes import Shapes
 
 
-def sections(experiment: Experiment) -> dict[str, Any]:
-    """The section of every search method that has one, validated.
+def sections(experiment: Experiment, sizes: Shapes | None) -> dict[str, Any]:
+    """The section of every search method that runs, or has one, validated.
 
     Raises:
         HymaError: if one has a mistake.
     """
+    given = {name: {} for name in experiment.search.methods} | (experiment.search.model_extra or {})
     return {
-        name: params.validate(content, load(name).Params, key=f"search.{name}")
-        for name, content in (experiment.search.model_extra or {}).items()
+        name: params.validate(content, load(name).Params, key=f"search.{name}", sizes=sizes or guess({}))
+        for name, content in given.items()
     }
 
 
@@ -50,12 +51,24 @@ def count(experiment: Experiment, own: dict[str, Any], sizes: Shapes) -> dict[st
     """
     bm = min(experiment.hyma.bm, len(sizes.pairs))  # fewer pairs than there will be, if a width is unknown
     hyma = hyma_search.cost(sizes, experiment.hyma.model_copy(update={"bm": bm}))
-    found: dict[str, Parts | None] = {
-        "grid": grid.cost(sizes, experiment.grid),
-        "hyma": hyma,
-        "refine": refine.cost(experiment.refine, hyma),
-    }
+    found: dict[str, Parts | None] = {"hyma": hyma}
+    if own_grid := trained(experiment, sizes)["flops"]:
+        found = {"grid": own_grid} | found
+    if experiment.refine is not None:
+        found["refine"] = refine.cost(experiment.refine, hyma)
     for name in experiment.search.methods:
         form = getattr(load(name), "cost", None)
         found[name] = None if form is None else form(sizes, own[name])
     return found
+
+
+def trained(experiment: Experiment, sizes: Shapes) -> dict[str, Any]:
+    """How many ``pairs`` of ``all`` are trained on their own, their ``flops`` by part, and what the ``whole`` takes.
+
+    Which pairs an audit trains only the search knows: their cost is the mean pair's.
+    """
+    whole, pairs = grid.cost(sizes, experiment.grid), len(sizes.pairs)
+    wanted = {"full": pairs, "audit": experiment.finals.top + experiment.audit.pairs, "none": 0}
+    count = min(pairs, wanted[experiment.oracle])
+    flops = {part: spent * count / pairs for part, spent in whole.items()} if count else {}
+    return {"pairs": count, "all": pairs, "flops": flops, "whole": sum(whole.values())}

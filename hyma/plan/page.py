@@ -91,7 +91,12 @@ def _methods(plan: Plan) -> list[str]:
     if not found:
         return ["Not estimated: the training set or the encoders' widths are unknown."]
     rows = [(name, "not estimated" if own is None else flops(own["total"])) for name, own in found]
-    return [table(("method", "FLOPs"), rows)]
+    own = plan["flops"]["grid"]
+    note = ""
+    if own["pairs"] < own["all"]:
+        some = f"{own['pairs']} of {own['all']} pairs" if own["pairs"] else "no pair"
+        note = f"\nOn its own {some} will be trained; all of them would take {flops(own['whole'])}, counted."
+    return [table(("method", "FLOPs"), rows) + note]
 
 
 def _memory(plan: Plan) -> list[str]:

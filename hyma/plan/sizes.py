@@ -57,7 +57,8 @@ def features(encoder: Encoder, rows: dict[str, Rows | None]) -> float | None:
 def connector_weights(experiment: Experiment, shapes: Shapes) -> tuple[int, int]:
     """How many connectors all methods hand over together, and how many weights these have."""
     methods = set(experiment.search.methods)
-    full, linear = ALWAYS + len(methods & FULL), len(methods & LINEAR)
+    always = ALWAYS - (experiment.oracle == "none") - (experiment.refine is None)
+    full, linear = always + len(methods & FULL), len(methods & LINEAR)
     specs = shapes.specs(shapes.pairs).values()
     weights = full * sum(out * into + out for spec in specs for out, into in spec.layers)
     weights += linear * sum(spec.d_text * spec.d_image for spec in specs)

@@ -18,6 +18,7 @@ from hyma.common.errors import HymaError
 RUN, RESTORE, KEEP = "run", "restore", "keep"
 """It will run; only its outputs are fetched from DVC's cache; it stays as it is."""
 PIPELINE = "dvc.yaml"
+SETTINGS = "metrics/settings.yaml"
 CONSTANT = "check"
 """The stage that reads all of params.yaml and so runs for any change; what follows from one, other stages tell."""
 REPEATS = {"world", "prepare_training", "prepare"}
@@ -47,8 +48,12 @@ class Stage:
         return self.address.partition("@")[2]
 
 
-def look(folder: Path) -> list[Stage]:
+def look(folder: Path, settings: dict[str, Any] | None = None) -> list[Stage]:
     """Look at every stage of the pipeline in `folder`, and at those in folders below that it needs, these first.
+
+    Args:
+        folder: with dvc.yaml.
+        settings: what metrics/settings.yaml will hold once `check` has run; as it is, unless given.
 
     Raises:
         HymaError: if there is no pipeline, or it is not in a DVC and git repository, or has a mistake.
@@ -62,7 +67,7 @@ def look(folder: Path) -> list[Stage]:
     logging.getLogger("dvc").setLevel(logging.ERROR)
     try:
         with Repo(str(folder)) as repo:
-            return _decide(repo.index.graph, (folder / PIPELINE).resolve())
+            return _decide(repo.index.graph, (folder / PIPELINE).resolve(), settings)
     except NotDvcRepoError:
         raise HymaError(f"{folder.resolve()}: not a DVC repository; run `dvc init` there") from None
     except SCMError:
@@ -71,7 +76,7 @@ def look(folder: Path) -> list[Stage]:
         raise HymaError(f"{folder / PIPELINE}: {' '.join(str(error).split())}") from None
 
 
-def _decide(graph: Any, pipeline: Path) -> list[Stage]:
+def _decide(graph: Any, pipeline: Path, settings: dict[str, Any] | None) -> list[Stage]:
     """Decide in the order of `graph`, in which an edge leads from a stage to what it depends on."""
     import networkx
 
@@ -82,7 +87,7 @@ def _decide(graph: Any, pipeline: Path) -> list[Stage]:
     decided = []
     for stage in reversed(list(networkx.topological_sort(needed))):
         upstream = list(graph.successors(stage))
-        changed = bool(spreads.intersection(upstream)) or _changed(stage, upstream)
+        changed = bool(spreads.intersection(upstream)) or _changed(stage, upstream, settings)
         state = RUN if changed else _outputs(stage.outs)
         found = Stage(_address(stage, pipeline), state, lines[stage.path])
         if state == RUN and found.name != CONSTANT and (changed or found.name not in REPEATS):
@@ -104,7 +109,7 @@ def _lock_lines(pipeline: Path, stages: Iterable[Any]) -> float:
     return (now + later) / 2
 
 
-def _changed(stage: Any, upstream: list[Any]) -> bool:
+def _changed(stage: Any, upstream: list[Any], settings: dict[str, Any] | None) -> bool:
     """Whether a stage's command, params or inputs changed, as far as they are there; cheap looks come first."""
     from dvc.dependency import ParamsDependency
 
@@ -112,7 +117,26 @@ def _changed(stage: Any, upstream: list[Any]) -> bool:
         return True
     made = {Path(output.fs_path): output for before in upstream for output in before.outs}
     inputs = sorted(stage.deps, key=lambda one: not isinstance(one, ParamsDependency))
+    if settings is not None:
+        own = [one for one in inputs if isinstance(one, ParamsDependency) and one.def_path.endswith(SETTINGS)]
+        if any(_set_anew(one, settings) for one in own):
+            return True
+        inputs = [one for one in inputs if one not in own]
     return any(_changed_input(one, made) for one in inputs)
+
+
+def _set_anew(dependency: Any, settings: dict[str, Any]) -> bool:
+    """Whether settings are not those that the lock file has of a stage."""
+    ran = dependency.hash_info.value if dependency.hash_info else {}
+    return set(ran) != set(dependency.params) or any(
+        _lookup(settings, key) != value for key, value in ran.items()
+    )
+
+
+def _lookup(settings: Any, key: str) -> Any:
+    for part in key.split("."):
+        settings = settings.get(part) if isinstance(settings, dict) else None
+    return settings
 
 
 def _changed_input(dependency: Any, made: dict[Path, Any]) -> bool:

@@ -41,15 +41,20 @@ def agreement(oracle: Mapping[str, float], method: Mapping[str, float]) -> Agree
     tied = np.flatnonzero(scores == scores.max())
     # The exact mean of the statistics module: equal scores average to themselves, to the last bit.
     expected, best = mean(truth[tied].tolist()), float(truth.max())
-    result: Agreement = {
-        "pair": pairs[tied[0]] if len(tied) == 1 else None,
-        "picks": len(tied),
+    result: Agreement = pick(method) | {
         "oracle_score": expected,
         "regret": best - expected,
         "regret_std": pstdev(truth[tied].tolist()),
         "relative_regret": (best - expected) / best if best > 0 else None,
     }
     return result | _correlations(truth, scores) | {f"ndcg@{k}": ndcg(truth, scores, k) for k in CUTOFFS}
+
+
+def pick(method: Mapping[str, float]) -> Agreement:
+    """``pair``, the one that a method puts first (None if several share its top score), and ``picks``, how many do."""
+    best = max(method.values())
+    tied = [pair for pair, score in method.items() if score == best]
+    return {"pair": tied[0] if len(tied) == 1 else None, "picks": len(tied)}
 
 
 def ndcg(truth: np.ndarray, scores: np.ndarray, k: int) -> float | None:

@@ -1,8 +1,13 @@
-"""Which methods are worth their cost, from metrics/ranking.json. Cost is FLOPs, the oracle is never judged."""
+"""Which methods are worth their cost, from metrics/ranking.json. Cost is FLOPs, the oracle is never judged.
+
+Where the oracle did not train every pair, methods have a cost and no worth.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from hyma.common.names import MAIN
 
 Json = dict[str, Any]
 CLOSE = 0.01
@@ -28,8 +33,20 @@ def by_cost(ranking: Json) -> list[str]:
 
 def burden(ranking: Json, method: str) -> tuple[float, float, float]:
     """FLOPs, regret and -ρ on the mean score: the lower the better. Where no order can be judged, ρ is 0."""
-    found = ranking["overall"][method]
-    return ranking["cost"][method]["flops"], found["regret"], -(found["spearman"] or 0.0)
+    spent, found = ranking["cost"][method]["flops"], ranking["overall"].get(method, {})
+    if ranking["oracle"] is None:
+        return spent, 0.0, 0.0
+    return spent, found["regret"], -(found["spearman"] or 0.0)
+
+
+def pairs(ranking: Json) -> list[str]:
+    """All pairs, in the order of params.yaml."""
+    return max((list(of) for of in ranking["scores"].values()), key=len)
+
+
+def reference(ranking: Json) -> str:
+    """Whose scores of all pairs a page goes by: the oracle's, or the main method's where that did not train all."""
+    return str(ranking["oracle"] or MAIN)
 
 
 def cheapest_good(ranking: Json, computing: bool = False) -> str | None:

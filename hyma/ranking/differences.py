@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 Json = dict[str, Any]
-PARAMS, STAGE = "params.yaml", "rank"
+PARAMS, SETTINGS, STAGE = "params.yaml", "metrics/settings.yaml", "rank"
 _GONE = object()
 
 
@@ -47,11 +47,21 @@ def outdated(params: Json, lock: Json) -> Json:
     """
     found: Json = {}
     for stage in behind(lock.get("stages", {})):
-        for key, ran in stage.get("params", {}).get(PARAMS, {}).items():
-            now = _lookup(params, key)
-            if now is not _GONE:
-                found |= differences({"ran": ran, "now": now}, key)
+        own = stage.get("params", {})
+        for file in (PARAMS, SETTINGS):
+            for key, ran in own.get(file, {}).items():
+                now = _lookup(params, key)
+                if now is not _GONE:
+                    given = _of(ran, now) if file == SETTINGS else ran
+                    found |= differences({"ran": given, "now": now}, key)
     return found
+
+
+def _of(settings: Any, given: Any) -> Any:
+    """The part of the settings that params.yaml gives: the others are defaults."""
+    if not (isinstance(settings, dict) and isinstance(given, dict)):
+        return settings
+    return {name: _of(settings[name], value) for name, value in given.items() if name in settings}
 
 
 def changed_inputs(locks: Sequence[Json]) -> list[str]:

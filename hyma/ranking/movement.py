@@ -9,7 +9,8 @@ import numpy as np
 
 from hyma.common.errors import HymaError
 from hyma.common.names import MAIN
-from hyma.ranking.agreement import agreement
+from hyma.ranking import choice
+from hyma.ranking.agreement import agreement, pick
 from hyma.ranking.differences import changed_inputs, differences, outdated
 
 Json = dict[str, Any]
@@ -41,7 +42,8 @@ def compare(runs: Sequence[Run]) -> Json:
 
     Returns:
         ``runs``: run → what it is and its own winner (whose score is None if not all runs have that pair);
-        ``common``: pairs, benchmarks, the oracle, and the chooser, whose order names the winner;
+        ``common``: pairs, benchmarks, the oracle (None unless it trained every pair in all runs), and the chooser,
+        whose order names the winner;
         ``params``, ``inputs``: see `differences` and `changed_inputs`;
         ``methods``: method → label and, by run, its figures;
         ``order``: chooser and oracle → pair → run → rank and mean score;
@@ -53,15 +55,16 @@ def compare(runs: Sequence[Run]) -> Json:
         HymaError: if the runs share no pair, no benchmark or no method.
     """
     rankings = {run.name: run.ranking for run in runs}
-    pairs = _common("pairs", {name: list(r["scores"][r["oracle"]]) for name, r in rankings.items()})
+    pairs = _common("pairs", {name: choice.pairs(ranking) for name, ranking in rankings.items()})
     benchmarks = _common("benchmarks", {name: list(r["benchmarks"]) for name, r in rankings.items()})
     scored = _common("methods with connectors", {name: list(r["scores"]) for name, r in rankings.items()})
     oracle = _oracle(rankings, scored)
-    chooser = MAIN if MAIN in scored else oracle
+    chooser = MAIN if MAIN in scored or oracle is None else oracle
     found = {name: _scores(ranking, pairs, benchmarks) for name, ranking in rankings.items()}
     ordered = {
         method: _order({name: found[name][method]["mean"] for name in rankings})
         for method in dict.fromkeys((chooser, oracle))
+        if method is not None
     }
     return {
         "runs": {run.name: _about(run, found[run.name]) for run in runs},
@@ -69,8 +72,8 @@ def compare(runs: Sequence[Run]) -> Json:
         "params": differences({run.name: run.params for run in runs}),
         "inputs": changed_inputs([run.lock for run in runs]),
         "methods": {
-            method: {"label": _label(rankings, method), "runs": _figures(rankings, found, method)}
-            for method in dict.fromkeys(method for ranking in rankings.values() for method in ranking["cost"])
+            method: {"label": _label(rankings, method), "runs": _figures(rankings, found, method, oracle)}
+            for method in dict.fromkeys(method for of in found.values() for method in of)
         },
         "order": ordered,
         "agreement": {method: _same_order(order) for method, order in ordered.items()},
@@ -102,7 +105,7 @@ def luck(runs: Sequence[Run], pairs: Sequence[str], benchmarks: Sequence[str]) -
 
 
 def _sizes(ranking: Json) -> tuple[int, int]:
-    return len(ranking["scores"][ranking["oracle"]]), len(ranking["benchmarks"])
+    return len(choice.pairs(ranking)), len(ranking["benchmarks"])
 
 
 def _range(found: Json, key: str) -> float | None:
@@ -124,7 +127,9 @@ def _few(names: Sequence[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
-def _oracle(rankings: Mapping[str, Json], scored: Sequence[str]) -> str:
+def _oracle(rankings: Mapping[str, Json], scored: Sequence[str]) -> str | None:
+    if any(ranking["oracle"] is None for ranking in rankings.values()):
+        return None
     oracles = dict.fromkeys(str(ranking["oracle"]) for ranking in rankings.values())
     if len(oracles) > 1 or not oracles.keys() <= set(scored):
         raise HymaError(
@@ -135,13 +140,15 @@ def _oracle(rankings: Mapping[str, Json], scored: Sequence[str]) -> str:
 
 def _about(run: Run, scores: Mapping[str, Any]) -> Json:
     ranking, winner = run.ranking, run.ranking["winner"]
-    score = _finite(scores[winner["method"]]["mean"].get(winner["pair"], -math.inf))
+    shared = winner["pair"] in scores[choice.reference(ranking)]["mean"]
+    of = scores.get(winner["method"], {}).get("mean", {})
+    score = _finite(of[winner["pair"]]) if winner["pair"] in of else winner["score"] if shared else None
     return {
         "commit": run.commit,
         "date": run.date,
         "subject": run.subject,
         "protocol": ranking["protocol"],
-        "pairs": len(ranking["scores"][ranking["oracle"]]),
+        "pairs": len(choice.pairs(ranking)),
         "benchmarks": list(ranking["benchmarks"]),
         "winner": winner | {"score": score},
         "outdated": outdated(run.params, run.lock),
@@ -155,9 +162,12 @@ def _label(rankings: Mapping[str, Json], method: str) -> str:
 
 
 def _scores(ranking: Json, pairs: Sequence[str], benchmarks: Sequence[str]) -> dict[str, dict[str, Scores]]:
-    """Method → benchmark or ``mean`` → scores of the common pairs; without connectors, a method's own for all."""
+    """Method → benchmark or ``mean`` → scores of the common pairs; without connectors, a method's own for all.
+
+    Grid search is left out where it did not train every pair.
+    """
     result = {}
-    for method in ranking["cost"]:
+    for method in ranking["overall"]:
         if method in ranking["scores"]:
             own = ranking["scores"][method]
             of = {name: {pair: _number(own[pair][name]) for pair in pairs} for name in benchmarks}
@@ -179,13 +189,13 @@ def _finite(score: float) -> float | None:
     return score if math.isfinite(score) else None
 
 
-def _figures(rankings: Mapping[str, Json], found: Mapping[str, Any], method: str) -> Json:
+def _figures(rankings: Mapping[str, Json], found: Mapping[str, Any], method: str, oracle: str | None) -> Json:
     """By run: the method's pick, what it is worth, how well it orders the pairs, what it cost."""
     result = {}
     for run, ranking in rankings.items():
-        if method in ranking["cost"]:
+        if method in found[run]:
             cost = ranking["cost"][method]
-            result[run] = _judged(found[run], method, "mean", ranking) | {
+            result[run] = _judged(found[run], method, "mean", ranking, oracle) | {
                 "all_pairs": _mean_of_all(found[run][method]["mean"])
                 if method in ranking["scores"]
                 else None,
@@ -195,11 +205,13 @@ def _figures(rankings: Mapping[str, Json], found: Mapping[str, Any], method: str
     return result
 
 
-def _judged(scores: Mapping[str, Any], method: str, where: str, ranking: Json) -> Json:
-    own, truth = scores[method][where], scores[ranking["oracle"]][where]
-    judged = agreement(truth, own)
-    kept = {key: judged[key] for key in ("pair", "picks", "regret", "spearman")}
+def _judged(scores: Mapping[str, Any], method: str, where: str, ranking: Json, oracle: str | None) -> Json:
+    own = scores[method][where]
     score = _finite(max(own.values())) if method in ranking["scores"] else None
+    if oracle is None:
+        return pick(own) | {"score": score}
+    judged = agreement(scores[oracle][where], own)
+    kept = {key: judged[key] for key in ("pair", "picks", "regret", "spearman")}
     return kept | {"score": score, "ndcg@5": judged["ndcg@5"]}
 
 
@@ -207,10 +219,12 @@ def _mean_of_all(scores: Scores) -> float | None:
     return _finite(float(np.mean(list(scores.values()))))
 
 
-def _on(benchmark: str, scores: Mapping[str, Any], chooser: str, oracle: str, ranking: Json) -> Json:
-    judged = _judged(scores, chooser, benchmark, ranking)
-    best = max(scores[oracle][benchmark].values())
-    return judged | {"best": best, "metric": ranking["benchmarks"][benchmark]["metric"]}
+def _on(benchmark: str, scores: Mapping[str, Any], chooser: str, oracle: str | None, ranking: Json) -> Json:
+    judged = _judged(scores, chooser, benchmark, ranking, oracle)
+    metric = {"metric": ranking["benchmarks"][benchmark]["metric"]}
+    if oracle is None:
+        return judged | metric
+    return judged | {"best": max(scores[oracle][benchmark].values())} | metric
 
 
 def _order(means: Mapping[str, Scores]) -> Json:

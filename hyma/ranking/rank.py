@@ -8,7 +8,8 @@ import numpy as np
 
 from hyma.common.errors import HymaError
 from hyma.common.names import MAIN, ORACLE
-from hyma.ranking.agreement import Agreement, agreement
+from hyma.ranking import audit
+from hyma.ranking.agreement import Agreement, agreement, pick
 
 Json = dict[str, Any]
 Scores = dict[str, dict[str, float]]
@@ -16,9 +17,14 @@ Scores = dict[str, dict[str, float]]
 
 
 def rank(
-    benchmarks: Mapping[str, Json], flops: Json, records: Mapping[str, Json], probes: Json | None = None
+    benchmarks: Mapping[str, Json],
+    flops: Json,
+    records: Mapping[str, Json],
+    probes: Json | None = None,
+    trained: Json | None = None,
+    seed: int = 0,
 ) -> Json:
-    """Compare all methods with the oracle, benchmark by benchmark and over all.
+    """Compare all methods, benchmark by benchmark and over all; with the oracle, where it trained every pair.
 
     A method with connectors is judged by their scores on the benchmarks, one without by its own scores of the
     pairs, the same for every benchmark. Pairs that failed rank below all others.
@@ -26,8 +32,10 @@ def rank(
     Args:
         benchmarks: name → content of metrics/benchmarks/<name>.json; each names the protocol that ranks.
         flops: content of metrics/flops.json.
-        records: method → its record (see `hyma.stitching.result.save`), the oracle's among them.
+        records: method → its record (see `hyma.stitching.result.save`).
         probes: content of metrics/probes.json, if the encoders were probed.
+        trained: content of metrics/finals.json: which pairs the oracle trained; all, unless given.
+        seed: of what an audit draws.
 
     Returns:
         metrics/ranking.json: see the section "The seams" of the design, or its keys.
@@ -35,17 +43,23 @@ def rank(
     Raises:
         HymaError: if a method lacks a pair.
     """
+    trained = trained or {"oracle": "full"}
+    full = trained["oracle"] == "full"
     own = {name: _scores(content) for name, content in benchmarks.items()}
     stitched = [method for method, record in records.items() if record["connectors"] != "none"]
-    _refuse_missing(own, {method: records[method]["failed"] for method in stitched})
+    _refuse_missing(own, records, trained.get("pairs", []))
     scores = {name: _with_records(of, records) for name, of in own.items()}
     overall = {method: _mean_scores(scores, method) for method in records}
+    whole = [method for method in records if full or method != ORACLE]
+    truth = ORACLE if full else None
     compared = {
-        name: {method: _compare(of, method, stitched) for method in records} for name, of in scores.items()
+        name: {method: _compare(of, method, stitched, truth) for method in whole}
+        for name, of in scores.items()
     }
-    return {
-        "pairs": len(overall[ORACLE]),
-        "oracle": ORACLE,
+    found = {
+        "pairs": len(overall[MAIN if MAIN in overall else ORACLE]),
+        "oracle": truth,
+        "trained": trained,
         "protocol": _protocol(benchmarks),
         "methods": {
             method: {key: record[key] for key in ("label", "connectors", "failed", "notes")}
@@ -56,13 +70,13 @@ def rank(
             name: {"metric": content["metric"], "methods": compared[name]}
             for name, content in benchmarks.items()
         },
-        "mean": {method: _mean([compared[name][method] for name in scores]) for method in records},
-        "overall": {method: _compare(overall, method, stitched) for method in records},
+        "mean": {method: _mean([compared[name][method] for name in scores]) for method in whole},
+        "overall": {method: _compare(overall, method, stitched, truth) for method in whole},
         "scores": {
             method: {
                 pair: {"mean": _finite(overall[method][pair])}
                 | {name: _finite(of[method][pair]) for name, of in scores.items()}
-                for pair in overall[ORACLE]
+                for pair in overall[method]
             }
             for method in records
             if method in stitched
@@ -70,10 +84,15 @@ def rank(
         "own_scores": {
             method: record["scores"] for method, record in records.items() if method not in stitched
         },
-        "unimodal": None if probes is None else _unimodal(probes, overall[ORACLE]),
-        "cost": _cost(flops, {method: record["seconds"] for method, record in records.items()}),
-        "winner": _winner({method: overall[method] for method in overall if method in stitched}),
+        "unimodal": None if probes is None or not full else _unimodal(probes, overall[ORACLE]),
+        "cost": _cost(flops, {method: record["seconds"] for method, record in records.items()}, full),
+        "winner": _winner({method: overall[method] for method in overall if method in stitched}, trained),
     }
+    if trained["oracle"] == "audit":
+        found["audit"] = audit.estimate(
+            overall[MAIN], overall[ORACLE], trained["finals"], trained["sample"], seed
+        )
+    return found
 
 
 def _with_records(of: Scores, records: Mapping[str, Json]) -> Scores:
@@ -93,13 +112,13 @@ def summary(ranking: Json) -> Json:
     """The few figures that experiments are compared by (metrics/summary.json), from the whole ranking.
 
     For each method but the oracle: the score of its pick over all benchmarks, its agreement with the oracle as
-    the mean over the benchmarks, and how many times cheaper it is.
+    the mean over the benchmarks (where that trained every pair), and how many times cheaper it is.
     """
     result: Json = {"winner": ranking["winner"]}
     for method, cost in ranking["cost"].items():
-        if method == ranking["oracle"]:
+        if method == ORACLE:
             continue
-        agreed = {key: ranking["mean"][method][key] for key in ("spearman", "ndcg@5", "relative_regret")}
+        agreed = {key: ranking["mean"][method].get(key) for key in ("spearman", "ndcg@5", "relative_regret")}
         ratios = {"flops_ratio": cost["flops_ratio"], "seconds_ratio": cost["seconds_ratio"]}
         result[method] = {"score": ranking["overall"][method]["score"]} | agreed | ratios
         result[method] = {key: value for key, value in result[method].items() if value is not None}
@@ -113,12 +132,26 @@ def _scores(benchmark: Json) -> Scores:
     }
 
 
-def _refuse_missing(scores: Mapping[str, Scores], failed: Mapping[str, Collection[str]]) -> None:
-    """Every benchmark needs every stitching method's score of every pair that occurs anywhere, but failed ones."""
-    pairs = dict.fromkeys(pair for of in scores.values() for found in of.values() for pair in found)
+def mean_scores(benchmarks: Collection[Json], method: str) -> dict[str, float]:
+    """A method's scores of the pairs, averaged over benchmarks (contents of metrics/benchmarks/<name>.json).
+
+    Pairs that failed have none.
+    """
+    found = [_scores(content)[method] for content in benchmarks]
+    return {pair: float(np.mean([of[pair] for of in found])) for pair in found[0]}
+
+
+def _refuse_missing(
+    scores: Mapping[str, Scores], records: Mapping[str, Json], trained: Collection[str]
+) -> None:
+    """Every benchmark needs every stitching method's score of every pair that it looked at, but failed ones."""
     for name, of in scores.items():
-        for method, excused in failed.items():
-            missing = [pair for pair in pairs if pair not in of.get(method, {}) and pair not in excused]
+        for method, record in records.items():
+            if record["connectors"] == "none":
+                continue
+            looked = trained if method == ORACLE and trained else record["scores"]
+            known = of.get(method, {})
+            missing = [pair for pair in looked if pair not in known and pair not in record["failed"]]
             if missing:
                 raise HymaError(
                     f"metrics/benchmarks/{name}.json: no score of {method} for pair {missing[0]} "
@@ -138,11 +171,11 @@ def _mean_scores(scores: Mapping[str, Scores], method: str) -> dict[str, float]:
     return {pair: float(np.mean([of[method][pair] for of in scores.values()])) for pair in pairs}
 
 
-def _compare(scores: Scores, method: str, stitched: Collection[str]) -> Agreement:
+def _compare(scores: Scores, method: str, stitched: Collection[str], oracle: str | None) -> Agreement:
     own = scores[method]
-    found = agreement(scores[ORACLE], own)
+    found = pick(own) if oracle is None else agreement(scores[oracle], own)
     # Of several first pairs the score is the same; a method without connectors has none.
-    top = max(own[pair] for pair in scores[ORACLE])
+    top = max(own.values() if oracle is None else (own[pair] for pair in scores[oracle]))
     return {"score": _finite(top) if method in stitched else None} | found
 
 
@@ -155,18 +188,20 @@ def _mean(rows: list[Agreement]) -> Agreement:
     return dict(sorted(result.items()))
 
 
-def _cost(flops: Json, seconds: Mapping[str, float]) -> Json:
-    """FLOPs and seconds of each method; the ratios say how many times cheaper than the oracle it is.
+def _cost(flops: Json, seconds: Mapping[str, float], full: bool) -> Json:
+    """FLOPs and seconds of each method; the ratios say how many times cheaper than the whole grid it is.
 
-    A method that computes nothing has no ratios.
+    A method that computes nothing has no ratios. Where not all pairs were trained on their own, the whole grid's FLOPs
+    are counted, and its seconds are unknown.
     """
     total = {method: entry["total"] for method, entry in flops["methods"].items()}
+    whole = total[ORACLE] if full else flops["whole_grid"]["total"]
     return {
         method: {
             "flops": total[method],
             "seconds": seconds[method],
-            "flops_ratio": total[ORACLE] / total[method] if total[method] else None,
-            "seconds_ratio": seconds[ORACLE] / seconds[method] if total[method] else None,
+            "flops_ratio": whole / total[method] if total[method] else None,
+            "seconds_ratio": seconds[ORACLE] / seconds[method] if total[method] and full else None,
             "parts": flops["methods"][method]["parts"],
         }
         for method in seconds
@@ -199,9 +234,13 @@ def _standing(strength: Mapping[str, float], slug: str) -> float:
     return float((strength[slug] - values.mean()) / (values.std() or 1.0))
 
 
-def _winner(overall: Scores) -> Json:
-    """The pair that HYMA puts first over all benchmarks, with the better of its connectors."""
-    chooser = overall.get(MAIN, overall[ORACLE])
+def _winner(overall: Scores, trained: Json) -> Json:
+    """The pair to stitch, with the best of its connectors.
+
+    Of an audit it is the best pair that was trained on its own; else the one that HYMA puts first over all benchmarks.
+    """
+    chooser = overall[ORACLE] if trained["oracle"] == "audit" else overall.get(MAIN, overall.get(ORACLE, {}))
     pair = max(sorted(chooser), key=chooser.__getitem__)
-    method = max(sorted(overall), key=lambda name: overall[name][pair])
-    return {"pair": pair, "method": method, "score": overall[method][pair]}
+    scores = {method: of[pair] for method, of in overall.items() if pair in of}
+    method = max(sorted(scores), key=scores.__getitem__)
+    return {"pair": pair, "method": method, "score": scores[method]}

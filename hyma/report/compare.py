@@ -28,6 +28,17 @@ OF_ORACLE = ("score", "all_pairs", "flops", "seconds")
 """Those that say anything of the oracle, which agrees with itself."""
 
 
+NEED_ORACLE = ("regret", "spearman", "ndcg@5")
+"""Those that need every pair trained on its own, in all runs."""
+
+
+def _figures(found: Json) -> dict[str, tuple[str, Show]]:
+    """The figures that there are."""
+    if found["common"]["oracle"] is not None:
+        return FIGURES
+    return {key: shown for key, shown in FIGURES.items() if key not in NEED_ORACLE}
+
+
 def page(found: Json) -> str:
     """The whole page as markdown, from what `hyma.ranking.movement.compare` found."""
     header, *rows = glance(found)
@@ -83,8 +94,9 @@ def glance(found: Json) -> list[list[str]]:
     ]
     chooser, oracle = found["common"]["chooser"], found["common"]["oracle"]
     if chooser != oracle:
-        rows += [_row(found, chooser, key) for key in FIGURES]
-    rows += [_row(found, oracle, key) for key in OF_ORACLE]
+        rows += [_row(found, chooser, key) for key in _figures(found)]
+    if oracle is not None:
+        rows += [_row(found, oracle, key) for key in OF_ORACLE]
     header = ["", *(f"`{run}`" for run in found["runs"]), "change", "luck"]
     return [row if found["luck"] else row[:-1] for row in (header, *rows)]
 
@@ -120,12 +132,12 @@ def params(found: Json) -> str:
 
 def methods(found: Json) -> str:
     """Every method's figures, run by run."""
-    rows = []
+    rows, shown = [], _figures(found)
     for own in found["methods"].values():
         of = [own["runs"].get(run) for run in found["runs"]]
-        cells = [arrows("–" if one is None else _shown(one, key) for one in of) for key in FIGURES]
+        cells = [arrows("–" if one is None else _shown(one, key) for one in of) for key in shown]
         rows.append([own["label"], *cells])
-    return table(["method", *(name for name, _ in FIGURES.values())], rows, left=2)
+    return table(["method", *(name for name, _ in shown.values())], rows, left=2)
 
 
 def pictured(found: Json) -> list[str]:

@@ -9,8 +9,10 @@ import numpy as np
 from tqdm import tqdm
 
 from hyma.common.errors import HymaError
+from hyma.common.names import ORACLE
 from hyma.common.prepared import Prepared
 from hyma.evaluation import last_run
+from hyma.ranking import choice
 from hyma.report.gallery import UNIT, Item, Judged, draw, judge
 from hyma.stitching.connectors import Stitch
 
@@ -79,15 +81,22 @@ def compare(first: str, second: str, method: str | None = None, each: int = EACH
     Args:
         first: a pair, ``<image slug>-<text slug>``.
         second: another one.
-        method: whose connectors; the oracle's if none is named.
+        method: whose connectors; unless named, the oracle's if it trained all pairs, else HYMA's.
         each: examples a benchmark of what only the first gets right, and of what only the second does.
 
     Raises:
         HymaError: if there is no such pair or method, or nothing has run here.
     """
     ranking = last_run.ranking()
-    method = _method(method or ranking["oracle"], ranking)
-    first, second = (_pair(name, ranking["scores"][method]) for name in (first, second))
+    method = _method(method or choice.reference(ranking), ranking)
+    first, second = (_pair(name, choice.pairs(ranking)) for name in (first, second))
+    for pair in (first, second):
+        if pair not in ranking["scores"][method]:
+            trained = ", ".join(ranking["scores"][method])
+            raise HymaError(
+                f"--method {method}: it did not train {pair}, only {trained}; name another method, or set oracle: full "
+                "in params.yaml and run `dvc repro`"
+            )
     if first == second:
         raise HymaError(f"{first}: both pairs are the same; name two different ones")
     stitches = {pair: last_run.stitch(method, pair) for pair in (first, second)}
@@ -140,7 +149,7 @@ def examples(first: Judged, second: Judged, each: int, seed: int = 0) -> list[Ex
     return [Example(number, first.item(number), second.item(number)) for number in numbers]
 
 
-def _pair(name: str, known: Mapping[str, Any]) -> str:
+def _pair(name: str, known: Collection[str]) -> str:
     pair = name.replace(" × ", "-")  # as the reports write it
     if pair not in known:
         raise HymaError(f"{name}: no such pair in the last run; {_near(pair, known)}")
@@ -148,6 +157,11 @@ def _pair(name: str, known: Mapping[str, Any]) -> str:
 
 
 def _method(name: str, ranking: Json) -> str:
+    if name == ORACLE and name not in ranking["methods"]:
+        raise HymaError(
+            f"--method {name}: no pair was trained on its own; name another method, or set oracle: audit or full in "
+            "params.yaml and run `dvc repro`"
+        )
     if name not in ranking["scores"]:
         what = "only scores pairs" if name in ranking["methods"] else "is no method of the last run"
         raise HymaError(f"--method {name}: {what}; with connectors: {', '.join(ranking['scores'])}")

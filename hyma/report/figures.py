@@ -10,6 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from hyma.common.names import ORACLE
+from hyma.ranking.choice import pairs
 from hyma.ranking.convergence import held_out
 from hyma.report.inputs import label
 
@@ -56,9 +58,9 @@ def _legend(axes: Axes, colour: Mapping[str, str], marker: Mapping[str, str]) ->
 
 
 def scatter(path: Path, ranking: Json, method: str) -> None:
-    """A method's mean score of every pair against the oracle's."""
-    oracle, own = ranking["scores"][ranking["oracle"]], ranking["scores"][method]
-    kept = [pair for pair, scores in own.items() if scores["mean"] is not None]
+    """A method's mean score of every pair that the oracle trained, against the oracle's."""
+    oracle, own = ranking["scores"][ORACLE], ranking["scores"][method]
+    kept = [pair for pair in oracle if own[pair]["mean"] is not None]
     colour, marker = _marks(list(oracle))
 
     def draw(canvas: Figure) -> None:
@@ -74,10 +76,11 @@ def scatter(path: Path, ranking: Json, method: str) -> None:
         axes.plot(span, span, color="0.5", lw=1, ls="--", zorder=0)
         axes.annotate("equal", (span[1], span[1]), ha="right", va="bottom", color="0.4", rotation=0)
         axes.set(
-            xlabel=f"{label(ranking, ranking['oracle'])}: mean score (points)",
+            xlabel=f"{label(ranking, ORACLE)}: mean score (points)",
             ylabel=f"{label(ranking, method)}: mean score (points)",
         )
-        axes.set_title("Every pair, scored by both", loc="left")
+        which = "Every pair" if ranking["oracle"] else "The pairs trained on their own"
+        axes.set_title(f"{which}, scored by both", loc="left")
         _legend(axes, colour, marker)
 
     figure(path, 8, 5.4, draw)
@@ -149,21 +152,25 @@ def training(
     """
 
     def draw(canvas: Figure) -> None:
-        *panels, last = canvas.subplots(1, 4)
+        panels = list(canvas.subplots(1, 4 if grid else 3))
+        last = panels[-1]
         for record in grid.values():
             history = record["history"]
             panels[0].plot(history["step"], history["loss"], **THIN)
             last.plot(range(1, len(history["held_out_loss"]) + 1), history["held_out_loss"], **THIN)
         keys = (("loss", "loss"), ("accuracy", "accuracy in the batch"), ("grad_norm", "gradient norm"))
-        for axes, (key, title) in zip(panels, keys, strict=True):
+        for axes, (key, title) in zip(panels, keys, strict=False):
             axes.plot(steps["step"], steps[key], color=COLOURS[1], lw=1.2)
             axes.set(xlabel="step", title=title)
+        panels[0].set_yscale("log")
+        main = Line2D([], [], color=COLOURS[1], label=f"{labels[0]} (mean of its bm pairs)")
+        if not grid:
+            panels[0].legend(handles=[main], fontsize=8)
+            return
         mean = held_out(grid)
         last.plot(range(1, len(mean) + 1), mean, color=COLOURS[0], lw=1.8, marker="o", ms=4)
         last.set(xlabel="epoch", title="held-out loss")
-        panels[0].set_yscale("log")
         thin = Line2D([], [], color="0.65", label=f"{labels[1]}, each pair")
-        main = Line2D([], [], color=COLOURS[1], label=f"{labels[0]} (mean of its bm pairs)")
         panels[0].legend(handles=[main, thin], fontsize=8)
         bold = Line2D([], [], color=COLOURS[0], marker="o", ms=4, label=f"{labels[1]}, mean")
         last.legend(handles=[bold, thin], fontsize=8)
@@ -173,13 +180,16 @@ def training(
 
 def heatmap(path: Path, ranking: Json) -> None:
     """Mean score of all pairs, image encoders by text encoders: the oracle's and the main method's side by side."""
-    oracle = ranking["oracle"]
-    images = list(dict.fromkeys(pair.split("-")[0] for pair in ranking["scores"][oracle]))
-    texts = list(dict.fromkeys(pair.split("-")[1] for pair in ranking["scores"][oracle]))
-    methods = [oracle, *(method for method in ranking["scores"] if method != oracle)]
+    images = list(dict.fromkeys(pair.split("-")[0] for pair in pairs(ranking)))
+    texts = list(dict.fromkeys(pair.split("-")[1] for pair in pairs(ranking)))
+    methods = [method for method in ranking["scores"] if method == ORACLE]
+    methods += [method for method in ranking["scores"] if method != ORACLE]
     values = [
         100
-        * np.array([[ranking["scores"][method][f"{i}-{t}"]["mean"] for t in texts] for i in images], float)
+        * np.array(
+            [[ranking["scores"][method].get(f"{i}-{t}", {}).get("mean") for t in texts] for i in images],
+            float,
+        )
         for method in methods
     ]
     top = np.nanmax(values)
@@ -194,7 +204,8 @@ def heatmap(path: Path, ranking: Json) -> None:
             axes.set_title(label(ranking, method), loc="left")
             for (row, column), value in np.ndenumerate(grid):
                 shade = "white" if value <= 0.6 * top else "black"
-                text = "failed" if np.isnan(value) else f"{value:.1f}"
+                known = f"{images[row]}-{texts[column]}" in ranking["scores"][method]
+                text = f"{value:.1f}" if not np.isnan(value) else "failed" if known else ""
                 axes.text(column, row, text, ha="center", va="center", color=shade)
 
     figure(path, 8, 0.8 + 0.42 * len(images), draw)

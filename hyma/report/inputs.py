@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from hyma.common.names import MAIN
+from hyma.common.names import MAIN, ORACLE
 from hyma.wording.markdown import pair
 
 Json = dict[str, Any]
@@ -40,8 +40,8 @@ def picked(compared: Json) -> str:
 
 
 def of_two(inputs: Inputs) -> Inputs:
-    """The same measurements, of the main method and the oracle alone; the labels of all others stay."""
-    two = (MAIN, inputs.ranking["oracle"])
+    """The same measurements, of the main method and grid search alone; the labels of all others stay."""
+    two = (MAIN, ORACLE)
     ranking = dict(inputs.ranking)
     for part in ("mean", "overall", "scores", "own_scores", "cost"):
         ranking[part] = _only(ranking[part], two)

@@ -6,7 +6,7 @@ from typing import Any
 
 from jinja2 import Environment
 
-from hyma.common.names import MAIN
+from hyma.common.names import MAIN, ORACLE
 from hyma.ranking import choice
 from hyma.report.inputs import label, picked
 from hyma.wording import markdown as words
@@ -16,9 +16,9 @@ Json = dict[str, Any]
 
 
 def page(template: str, found: Json, **context: Any) -> str:
-    """Fill in ``<template>.md.j2``, which sees `found` and, where that has an oracle, its name as ``oracle``."""
+    """Fill in ``<template>.md.j2``, which sees `found`, and as ``oracle`` the oracle's name or, without one, None."""
     oracle = found.get("oracle") or found.get("common", {}).get("oracle")
-    context |= {"found": found} | ({"oracle": label(found, oracle)} if oracle else {})
+    context |= {"found": found, "oracle": label(found, oracle) if oracle else None}
     return templates.flowing(environment().get_template(f"{template}.md.j2").render(context))
 
 
@@ -61,5 +61,5 @@ def environment(autoescape: bool = False) -> Environment:
     made = templates.environment("hyma.report", autoescape)
     made.filters |= {show.__name__: show for show in (labels, span, arrows, value, picked)}
     made.filters["bold"] = "**{}**".format
-    made.globals |= {"MAIN": MAIN, "choice": choice, "label": label, "picked": picked}
+    made.globals |= {"MAIN": MAIN, "ORACLE": ORACLE, "choice": choice, "label": label, "picked": picked}
     return made

@@ -9,6 +9,8 @@ from hyma.report.inputs import label, picked
 from hyma.wording.markdown import decimal, flops, points, seconds, table, times
 
 Json = dict[str, Any]
+OF_ORACLE = ("regret", "ρ, mean score", "ρ, by benchmark", "NDCG@5", "× less time")
+"""Columns that need every pair trained on its own."""
 Figure = tuple[str, Any]
 """How a number reads, and the number."""
 
@@ -20,7 +22,7 @@ def page(ranking: Json) -> str:
         ranking,
         comparison=comparison(ranking),
         methods=choice.by_cost(ranking),
-        beaten=choice.dominated(ranking),
+        beaten=choice.dominated(ranking) if ranking["oracle"] else {},
     )
 
 
@@ -35,30 +37,33 @@ def how_to_read(ranking: Json) -> str:
 
 
 def figures(ranking: Json, method: str) -> dict[str, Figure]:
-    """A method's agreement with the oracle and its cost, by the heads of their columns."""
-    total, mean, spent = (ranking[part][method] for part in ("overall", "mean", "cost"))
+    """A method's agreement with the oracle, if there is one, and its cost, by the heads of their columns."""
+    total, mean, spent = (ranking[part].get(method, {}) for part in ("overall", "mean", "cost"))
     shown: dict[str, tuple[Callable[[Any], str], Any]] = {
-        "score": (points, total["score"]),
-        "regret": (points, total["regret"]),
-        "ρ, mean score": (decimal, total["spearman"]),
-        "ρ, by benchmark": (decimal, mean["spearman"]),
-        "NDCG@5": (decimal, mean["ndcg@5"]),
+        "score": (points, total.get("score")),
+        "regret": (points, total.get("regret")),
+        "ρ, mean score": (decimal, total.get("spearman")),
+        "ρ, by benchmark": (decimal, mean.get("spearman")),
+        "NDCG@5": (decimal, mean.get("ndcg@5")),
         "mean score, all pairs": (points, choice.mean_score(ranking, method)[0]),
         "FLOPs": (flops, spent["flops"]),
         "seconds": (seconds, spent["seconds"]),
         "× fewer FLOPs": (times, spent["flops_ratio"]),
         "× less time": (times, spent["seconds_ratio"]),
     }
+    if ranking["oracle"] is None:
+        shown = {name: own for name, own in shown.items() if name not in OF_ORACLE}
     return {name: (show(value), value) for name, (show, value) in shown.items()}
 
 
 def comparison(ranking: Json) -> str:
     """One row a method, cheapest first."""
-    rows, names = [], list(figures(ranking, ranking["oracle"]))
-    for number, method in enumerate(choice.by_cost(ranking), start=1):
+    rows, names = [], list(figures(ranking, choice.reference(ranking)))
+    judged = [method for method in choice.by_cost(ranking) if method in ranking["overall"]]
+    for number, method in enumerate(judged, start=1):
         about, found = ranking["methods"][method], ranking["overall"][method]
         cells = {name: text for name, (text, _) in figures(ranking, method).items()}
-        if found["pair"] is None:
+        if found["pair"] is None and "regret" in cells:
             cells["regret"] += f" ± {points(found['regret_std'])}"
         of = choice.mean_score(ranking, method)[1]
         if 0 < of < ranking["pairs"]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hyma.common.names import MAIN
+from hyma.common.names import MAIN, ORACLE
 from hyma.common.prepared import Prepared
 from hyma.ranking import choice
 from hyma.report import methods, ranking
@@ -67,10 +67,13 @@ def page(found: Json, figures: Path, gallery: Sequence[Shown]) -> str:
         columns=pair_columns(found),
         bodies=pair_bodies(found),
         chosen=winner["method"],
-        oracle=label(found, found["oracle"]),
-        advice=methods.advice(found),
+        oracle=found["oracle"] and label(found, found["oracle"]),
+        trained=trained(found),
+        advice=methods.advice(found) if found["oracle"] else "",
         method_columns=method_columns(found),
-        method_rows=[method_row(found, method) for method in choice.by_cost(found)],
+        method_rows=[
+            method_row(found, method) for method in choice.by_cost(found) if method in found["overall"]
+        ],
         how_to_read=methods.how_to_read(found),
         figures=[
             figure(figures / f"{name}.png", text)
@@ -84,8 +87,11 @@ def page(found: Json, figures: Path, gallery: Sequence[Shown]) -> str:
 
 def tiles(found: Json) -> list[tuple[str, str]]:
     """A few figures of the answer to see at a glance: (figure, what it is)."""
-    winner, oracle = found["winner"], label(found, found["oracle"])
+    winner = found["winner"]
     shown = [(points(winner["score"]), f"points by {label(found, winner['method'])}")]
+    if found["oracle"] is None:
+        return shown + _unjudged(found)
+    oracle = label(found, found["oracle"])
     if MAIN in found["cost"]:
         spent, whole = found["cost"][MAIN], found["overall"][MAIN]
         work, _, fewer = cheaper(spent["flops_ratio"], "fewer FLOPs", "more FLOPs").partition(" ")
@@ -99,9 +105,35 @@ def tiles(found: Json) -> list[tuple[str, str]]:
     return shown
 
 
+def _unjudged(found: Json) -> list[tuple[str, str]]:
+    """The figures of a run that did not train every pair."""
+    spent, audit = found["cost"][MAIN], found.get("audit")
+    whole = spent["flops"] * spent["flops_ratio"]
+    paid = sum(found["cost"][method]["flops"] for method in (MAIN, ORACLE) if method in found["cost"])
+    shown = [(cheaper(whole / paid, "", "").strip(), "fewer FLOPs than the whole grid, counted")]
+    if audit:
+        rho, level = audit["spearman"], f"{100 * audit['level']:.0f}%"
+        shown += [
+            (
+                decimal(rho["estimate"], 2),
+                f"ρ, estimated ({level}: {decimal(rho['low'], 2)} to {decimal(rho['high'], 2)})",
+            ),
+            (points(audit["regret"]["high"]), f"points of regret at most, with {level} certainty"),
+            (f"{100 * audit['chance_better']:.0f}%", "chance that an untrained pair is better"),
+        ]
+    return shown
+
+
+def trained(found: Json) -> str:
+    """How many pairs were trained on their own; nothing where all were, or none."""
+    if not found.get("audit"):
+        return ""
+    return f"Trained on their own were {len(found['trained']['pairs'])} of {found['pairs']} pairs."
+
+
 def _means(found: Json) -> list[str]:
-    """The methods whose mean score every table of pairs has: the main one and the oracle."""
-    return [method for method in dict.fromkeys((MAIN, found["oracle"])) if method in found["scores"]]
+    """The methods whose mean score every table of pairs has: the main one and the oracle, an audit's, too."""
+    return [method for method in (MAIN, ORACLE) if method in found["scores"]]
 
 
 def pair_columns(found: Json) -> list[Column]:
@@ -118,7 +150,11 @@ def pair_bodies(found: Json) -> list[Json]:
     """
     order = choice.best_first(found["scores"][_means(found)[0]])
     return [
-        {"method": method, "label": label(found, method), "rows": _pair_rows(found, method, order)}
+        {
+            "method": method,
+            "label": label(found, method),
+            "rows": _pair_rows(found, method, [entry for entry in order if entry in found["scores"][method]]),
+        }
         for method in found["scores"]
     ]
 
@@ -128,8 +164,10 @@ def _pair_rows(found: Json, method: str, order: Sequence[str]) -> list[list[Cell
     columns += [(method, name) for name in ("mean", *found["benchmarks"])]
     cells = []
     for owner, name in columns:
-        values = [found["scores"][owner][entry][name] for entry in order]
-        cells.append([Cell(points(v), v, h) for v, h in zip(values, heated(values), strict=True)])
+        own = found["scores"][owner]
+        values = [own[entry][name] if entry in own else None for entry in order]
+        texts = [points(v) if entry in own else "" for entry, v in zip(order, values, strict=True)]
+        cells.append([Cell(t, v, h) for t, v, h in zip(texts, values, heated(values), strict=True)])
     names = [[Cell(text) for text in (pair(entry), *entry.split("-"))] for entry in order]
     return [[*own, *(column[row] for column in cells)] for row, own in enumerate(names)]
 
@@ -139,7 +177,7 @@ METHOD_TEXTS = ("method", "its pick", "connectors")
 
 def method_columns(found: Json) -> list[Column]:
     """The heads of the table of all methods."""
-    numbers = map(Column, methods.figures(found, found["oracle"]))
+    numbers = map(Column, methods.figures(found, choice.reference(found)))
     return [*(Column(name, number=False) for name in METHOD_TEXTS), *numbers]
 
 

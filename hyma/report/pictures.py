@@ -2,19 +2,22 @@
 
 from pathlib import Path
 
-from hyma.common.names import MAIN
+from hyma.common.names import MAIN, ORACLE
 from hyma.report import figures, trade_off
 from hyma.report.inputs import Inputs, label, of_two
 
 
 def draw(folder: Path, inputs: Inputs) -> None:
-    """Draw them into `folder`; where the encoders were not probed, the one of their strength is left out."""
+    """Draw them into `folder`; what there are no measurements for is left out."""
     ranking = of_two(inputs).ranking
-    figures.scatter(folder / "scatter.png", ranking, MAIN)
+    folder.mkdir(parents=True, exist_ok=True)
+    if ORACLE in ranking["scores"]:
+        figures.scatter(folder / "scatter.png", ranking, MAIN)
     figures.heatmap(folder / "pairs.png", ranking)
-    figures.cost_quality(folder / "cost.png", ranking)
     if ranking["unimodal"] is not None:
         figures.unimodal(folder / "unimodal.png", ranking)
-    labels = label(ranking, MAIN), label(ranking, ranking["oracle"])
+    labels = label(ranking, MAIN), label(ranking, ORACLE) if ORACLE in ranking["methods"] else ""
     figures.training(folder / "training.png", inputs.steps, inputs.grid, labels)
-    trade_off.methods(folder / "methods.png", inputs.ranking)
+    if ranking["oracle"]:
+        figures.cost_quality(folder / "cost.png", ranking)
+        trade_off.methods(folder / "methods.png", inputs.ranking)

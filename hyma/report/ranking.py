@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hyma.common.names import MAIN
+from hyma.common.names import MAIN, ORACLE
 from hyma.ranking import choice, convergence
 from hyma.report import markdown
 from hyma.report.inputs import Inputs, label, of_two
@@ -16,17 +16,20 @@ def page(inputs: Inputs) -> str:
     """The whole page as markdown: of the main method and the oracle, whatever others there are."""
     inputs = of_two(inputs)
     found, loss = inputs.ranking, convergence.held_out(inputs.grid)
-    methods = [*(method for method in found["scores"] if method != found["oracle"]), found["oracle"]]
+    methods = [method for method in (MAIN, found["oracle"]) if method in found["scores"]]
     return markdown.page(
         "ranking",
         found,
         methods=methods,
+        trained=trained(found),
         all_pairs=all_pairs(found, methods),
         by_benchmark=by_benchmark(found, methods),
         benchmarks=inputs.benchmarks,
-        protocols=protocols(inputs.benchmarks, found),
+        reference=choice.reference(found),
+        protocols=protocols(inputs.benchmarks, found, methods),
         parts=dict.fromkeys(part for spent in found["cost"].values() for part in spent["parts"]),
         extraction=inputs.flops["extraction"],
+        whole=inputs.flops.get("whole_grid"),
         main_rho=found["overall"].get(MAIN, {}).get("spearman"),
         loss=loss,
         stopped=convergence.stopped(loss),
@@ -39,6 +42,26 @@ def page(inputs: Inputs) -> str:
 def answer(ranking: Json) -> str:
     """The first lines: the pair, how good it is, what it cost, how well the rankings agree."""
     return markdown.page("answer", ranking).rstrip()
+
+
+def trained(ranking: Json) -> str:
+    """The pairs that an audit trained on their own, best first; nothing where there was none."""
+    if not ranking.get("audit"):
+        return ""
+    predicted, measured = ranking["scores"][MAIN], ranking["scores"][ORACLE]
+    places, finals = choice.best_first(predicted), ranking["trained"]["finals"]
+    header = ["pair", "why", *(f"{label(ranking, MAIN)}: {what}" for what in ("rank", "mean score"))]
+    rows = [
+        [
+            pair(entry),
+            "final" if entry in finals else "sample",
+            str(places.index(entry) + 1),
+            points(predicted[entry]["mean"]),
+            points(measured[entry]["mean"]),
+        ]
+        for entry in choice.best_first(measured)
+    ]
+    return table([*header, f"{label(ranking, ORACLE)}: mean score"], rows, left=2)
 
 
 def all_pairs(ranking: Json, methods: Sequence[str]) -> str:
@@ -66,19 +89,16 @@ def by_benchmark(ranking: Json, methods: Sequence[str]) -> str:
     return table(["pair", *names], rows)
 
 
-def protocols(contents: Mapping[str, Json], ranking: Json) -> str:
+def protocols(contents: Mapping[str, Json], ranking: Json, methods: Sequence[str]) -> str:
     """The best pair under each protocol, of the benchmarks on which they differ; nothing if none does."""
     rows = []
     for name, content in contents.items():
         for protocol, found in content["protocols"].items() if len(content["protocols"]) > 1 else ():
-            best = [
-                max(sorted(own.items()), key=lambda entry: entry[1]["score"])
-                for own in found["methods"].values()
-            ]
+            whole = {method: own for method, own in found["methods"].items() if method in methods}
+            best = [max(sorted(own.items()), key=lambda entry: entry[1]["score"]) for own in whole.values()]
             cells = [cell for entry, values in best for cell in (pair(entry), points(values["score"]))]
             rows.append([name, protocol, *cells])
-            methods = list(found["methods"])
     if not rows:
         return ""
-    columns = [f"{label(ranking, method)}: {what}" for method in methods for what in ("best pair", "score")]
+    columns = [f"{label(ranking, method)}: {what}" for method in whole for what in ("best pair", "score")]
     return table(["benchmark", "protocol", *columns], rows, left=2)

@@ -1,17 +1,24 @@
 """The params sections of HYMA's search and of the methods that build on it."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
 from pydantic import Field, model_validator
 
 from hyma.common.names import DecoderKind
-from hyma.common.params import Section
-from hyma.stitching.params import TrainingParams
+from hyma.common.params import Rule, Section
+from hyma.stitching.params import TrainingParams, batch_of, epochs_of, share_of_grid
+
+PAIRS = 27
+"""Pairs a step beyond which memory matters more than speed."""
 
 
 class HymaParams(TrainingParams):
     """Section ``hyma``: the hypernetwork's search."""
 
+    lr: float = Field(0.015, allow_inf_nan=False, gt=0)
+    beta2: float = Field(0.99, gt=0, lt=1, description="AdamW's second decay; lower tames unstable encoders")
     decoder: DecoderKind = "factorised"
     bm: int = Field(1, ge=1, description="pairs a step")
     balance: bool = Field(
@@ -25,6 +32,12 @@ class HymaParams(TrainingParams):
     )
     code_dim: int = Field(32, ge=1, description="dense: width of the codes of encoders and layers")
     widths: list[int] = Field([128, 512], description="dense: hidden widths of the shared MLP")
+
+    RULES: ClassVar[Mapping[str, Rule]] = {
+        "bm": lambda sizes, _: min(PAIRS, len(sizes.seen)),
+        "batch": batch_of(112),
+        "epochs": epochs_of(3),
+    }
 
     @model_validator(mode="after")
     def _widths(self) -> "HymaParams":
@@ -44,6 +57,7 @@ class RefineParams(Section):
     weight_decay: float = Field(0.0, allow_inf_nan=False, ge=0)
     warmup: float = Field(0.1, ge=0, le=1)
     clip: float = Field(1.0, allow_inf_nan=False, gt=0)
+    RULES: ClassVar[Mapping[str, Rule]] = {"batch": batch_of(256), "flops": share_of_grid(20)}
 
 
 class UnimodalParams(Section):

@@ -1,21 +1,61 @@
 """The params sections of connectors, and of grid search, which trains them one by one."""
 
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
+
 from pydantic import Field
 
 from hyma.common.names import ConnectorKind, NormaliseKind, Precision
-from hyma.common.params import Section
+from hyma.common.params import Rule, Section, Values, by_rule
+
+SMALLEST, BATCHES = 32, 8
+"""Rows below which a batch has too few negatives to learn from, and batches that an epoch should have."""
+STEPS = 60
+"""Steps below which training has not settled."""
+
+
+def batch_of(most: int) -> Rule:
+    """The rule of a batch: `most`, of little data less."""
+    return lambda sizes, _: min(most, max(SMALLEST, sizes.train // BATCHES))
+
+
+def epochs_of(fewest: int) -> Rule:
+    """The rule of epochs: `fewest`, of little data more."""
+
+    def rule(sizes: Any, own: Values) -> int:
+        steps = max(1, sizes.train // min(own["batch"], sizes.train))
+        return max(fewest, math.ceil(STEPS / steps))
+
+    return rule
+
+
+def share_of_grid(parts: int) -> Rule:
+    """The rule of a budget in FLOPs: one in so many `parts` of what grid search costs by its own rules."""
+
+    def rule(sizes: Any, _: Values) -> float:
+        from hyma.stitching import grid  # it needs this module
+
+        return sum(grid.cost(sizes, GridParams(**by_rule(GridParams, {}, sizes))).values()) / parts
+
+    return rule
 
 
 class ConnectorParams(Section):
     """Section ``connector``: what is trained for a pair, and on what, whatever the method."""
 
     kind: ConnectorKind = Field("mlp1", description="one affine map, or one or two hidden layers")
-    hidden: int = Field(1024, ge=2, description="width of the hidden layers; the factorised decoder's rank")
-    normalise: NormaliseKind = Field("l2", description="how features are scaled before the connector")
-    logit_scale: float = Field(
-        100.0, allow_inf_nan=False, gt=0, description="what cosines are multiplied by in the loss"
+    hidden: int = Field(256, ge=2, description="width of the hidden layers; the factorised decoder's rank")
+    normalise: NormaliseKind = Field(
+        "standardise", description="how features are scaled before the connector"
     )
-    holdout: float = Field(0.05, gt=0, lt=0.5, description="share of the training images kept to score pairs")
+    logit_scale: float = Field(
+        50.0, allow_inf_nan=False, gt=0, description="what cosines are multiplied by in the loss"
+    )
+    holdout: Literal["auto"] | Annotated[float, Field(gt=0, lt=0.5)] = Field(
+        "auto",
+        description="share of the training images kept to score pairs; auto: a twentieth, of few images more",
+    )
 
 
 class TrainingParams(Section):
@@ -33,3 +73,6 @@ class TrainingParams(Section):
 
 class GridParams(TrainingParams):
     """Section ``grid``: grid search, a connector trained for every pair."""
+
+    weight_decay: float = Field(0.01, allow_inf_nan=False, ge=0)
+    RULES: ClassVar[Mapping[str, Rule]] = {"batch": batch_of(512), "epochs": epochs_of(10)}

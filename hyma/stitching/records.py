@@ -8,14 +8,28 @@ from hyma.common.files import read_json
 
 Record = dict[str, Any]
 """What `hyma.stitching.result.save` writes as json: a SearchResult without its connectors."""
-MODELS = Path("models")
+MODELS, METRICS = Path("models"), Path("metrics")
 ALWAYS = ("grid", "hyma", "refine")
-"""Methods with stages of their own, which every experiment has; ``unimodal`` is the fourth."""
+"""Methods with stages of their own; ``unimodal`` is the fourth."""
 
 
-def known(methods: Sequence[str], recorded: Sequence[str]) -> list[str]:
-    """All methods of an experiment, the oracle first, given the lists in section ``search``."""
-    return [*ALWAYS, *methods, *recorded, "unimodal"]
+WHOLE = MODELS / "grid/whole.json"
+"""What grid search of all pairs costs, counted: ``pairs`` and ``flops`` by part."""
+
+
+def known(
+    methods: Sequence[str], recorded: Sequence[str], oracle: bool = True, refined: bool = True
+) -> list[str]:
+    """All methods of an experiment, the oracle first.
+
+    Args:
+        methods: those that are switched on.
+        recorded: rankings that somebody was asked for.
+        oracle: whether any pair is trained as grid search does.
+        refined: whether HYMA's best pairs are trained further.
+    """
+    own = {"grid": oracle, "hyma": True, "refine": refined}
+    return [*(name for name, runs in own.items() if runs), *methods, *recorded, "unimodal"]
 
 
 def folder(method: str) -> Path:
@@ -24,8 +38,8 @@ def folder(method: str) -> Path:
         return MODELS / method
     if method == "unimodal":
         return MODELS / "search" / method
-    recorded = MODELS / "search/recorded" / method
-    return recorded if recorded.is_dir() else MODELS / "search/methods" / method
+    places = [MODELS / "search" / kind / method for kind in ("recorded", "untrained", "trained")]
+    return next((place for place in places if place.is_dir()), places[-1])
 
 
 def of_pair(pair: str, suffix: str = "json") -> Path:
@@ -46,6 +60,24 @@ def read(method: str, pairs: Sequence[str]) -> Record:
         return merge([read_json(of_pair(pair)) for pair in pairs])
     record: Record = read_json(folder(method) / "result.json")
     return record
+
+
+def read_all(methods: Sequence[str], pairs: Sequence[str], trained: Sequence[str]) -> dict[str, Record]:
+    """The records of these methods; grid search's, of the pairs that were `trained` on their own."""
+    return {name: read(name, trained if name == "grid" else pairs) for name in methods}
+
+
+def benchmark(name: str) -> Record:
+    """What was measured on a benchmark: the searches' scores, and those of the pairs trained on their own.
+
+    Raises:
+        HymaError: if either file is missing.
+    """
+    found, own = (read_json(METRICS / part / f"{name}.json") for part in ("benchmarks", "grid"))
+    for protocol, measured in found["protocols"].items():
+        measured["methods"] = own["protocols"][protocol]["methods"] | measured["methods"]
+    whole: Record = found
+    return whole
 
 
 def merge(records: Sequence[Record]) -> Record:

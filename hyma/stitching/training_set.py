@@ -6,7 +6,7 @@ Letters: N images, M texts, D an encoder's width.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -22,8 +22,8 @@ from hyma.stitching.table import Streamed, Table, fits
 
 FEWEST = 6
 """Held-out images below which recall@5 cannot tell pairs apart."""
-MOST = 1000
-"""Held-out images."""
+ENOUGH, MOST = 100, 1000
+"""Held-out images that scores should rest on, if there are so many; and the most that are held out."""
 
 
 @dataclass
@@ -154,12 +154,18 @@ def assemble(
     )
 
 
-def held_out_count(images: int, holdout: float) -> int:
-    """How many of so many images are held out: the share `holdout`, `MOST` at most."""
-    return min(MOST, round(images * holdout))
+def held_out_count(images: int, holdout: float | Literal["auto"]) -> int:
+    """How many of so many images are held out: the share `holdout`, `MOST` at most.
+
+    ``auto`` is a twentieth; of fewer than 2,000 images it is more, so that scores rest on 100, up to a quarter.
+    """
+    share = min(0.25, max(0.05, ENOUGH / max(1, images))) if holdout == "auto" else holdout
+    return min(MOST, round(images * share))
 
 
-def split(image_of_text_M: np.ndarray, holdout: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def split(
+    image_of_text_M: np.ndarray, holdout: float | Literal["auto"], seed: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Split captions by image into those that train and one each of the held-out images.
 
     Raises:

@@ -21,7 +21,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("first", metavar="PAIR", help="a pair of the last run, image-text")
     parser.add_argument("second", metavar="PAIR", help="another one")
-    parser.add_argument("--method", help="whose connectors (default: grid search's)")
+    parser.add_argument(
+        "--method", help="whose connectors (default: grid search's if it trained all pairs, else HYMA's)"
+    )
     html = parser.add_argument("--html", metavar="FILE", help="write a page with pictures, too")
     options.complete(html)
     parser.add_argument("--json", action="store_true", help="print one json document instead of text")

@@ -50,4 +50,4 @@ class ExtractParams(Section):
         4096, ge=1, description="rows written at once: what memory holds, and what a kill costs"
     )
     workers: int | Literal["auto"] = Field("auto", description="processes that open and transform pictures")
-    precision: Precision = Field("fp32", description="of the forward pass; auto is fp16 on a GPU")
+    precision: Precision = Field("auto", description="of the forward pass; auto is fp16 on a GPU")

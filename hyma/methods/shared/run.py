@@ -12,7 +12,7 @@ from hyma.stitching.params import ConnectorParams, GridParams
 from hyma.stitching.result import SearchResult, as_record
 from hyma.stitching.training_set import TrainingFeatures
 
-OWN: dict[str, type[Section]] = {"hyma": HymaParams, "grid": GridParams, "refine": RefineParams}
+OWN: dict[str, type[Section]] = {"grid": GridParams, "hyma": HymaParams, "refine": RefineParams}
 """The methods with a section of their own in params.yaml; all others have theirs in section ``search``."""
 
 

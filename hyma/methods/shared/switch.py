@@ -8,11 +8,13 @@ from hyma.search.params import RecordedParams
 
 
 class SearchParams(BaseModel):
-    """Section ``search``. Beside the two lists it has a section for each method, named as the method."""
+    """Section ``search``. Beside the two lists it may have a section for each method, named as the method."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
-    methods: list[str] = Field(description="the methods to run, by name")
+    methods: list[str] = Field(
+        default=["ridge", "cca", "gcca", "mutual_knn", "random"], description="the methods to run, by name"
+    )
     recorded: dict[Slug, RecordedParams] = Field(
         default_factory=dict, description="recorded rankings, by name"
     )
@@ -23,9 +25,6 @@ class SearchParams(BaseModel):
         for name in [*self.methods, *sections]:
             if name not in known():
                 raise ValueError(f"{name}: no such search method; known: {', '.join(known())}")
-        for name in self.methods:
-            if name not in sections:
-                raise ValueError(f"{name}: missing; a method in search.methods needs a section, if only {{}}")
         names = [*self.methods, *self.recorded, "grid", "hyma", "refine", "unimodal"]
         twice = [name for name in names if names.count(name) > 1]
         if twice:

@@ -1,0 +1,25 @@
+"""The params sections of the oracle: how many pairs are trained on their own, to hold the ranking against."""
+
+from collections.abc import Mapping
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from hyma.common.params import Rule, Section
+
+OracleKind = Literal["full", "audit", "none"]
+"""``full`` trains every pair as grid search does; ``audit`` the finals and a sample; ``none`` no pair."""
+
+
+class FinalsParams(Section):
+    """Section ``finals``: the top pairs of the ranking, trained to the end; the best becomes the winner."""
+
+    top: int = Field(3, ge=2, description="how many; auto: a ninth of all pairs, at least 2")
+    RULES: ClassVar[Mapping[str, Rule]] = {"top": lambda sizes, _: max(2, round(len(sizes.pairs) / 9))}
+
+
+class AuditParams(Section):
+    """Section ``audit``: other pairs, drawn by lot over the whole ranking, that say how far it can be trusted."""
+
+    pairs: int = Field(4, ge=2, description="how many; auto: a seventh of all pairs, at least 3")
+    RULES: ClassVar[Mapping[str, Rule]] = {"pairs": lambda sizes, _: max(3, round(len(sizes.pairs) / 7))}

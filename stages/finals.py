@@ -1,0 +1,49 @@
+"""Choose which pairs are trained on their own: python -m stages.finals.
+
+Writes metrics/finals.json. Where all pairs are, it does not depend on what the searches found, so that no change of
+theirs trains the grid again.
+"""
+
+from pathlib import Path
+
+from hyma.common import settings
+from hyma.common.experiment import names
+from hyma.common.files import read_json, write_json
+from hyma.common.names import MAIN, PairName, paired
+from hyma.common.run import run
+from hyma.ranking import audit
+from hyma.ranking.params import AuditParams, FinalsParams, OracleKind
+from hyma.ranking.rank import mean_scores
+
+
+def main() -> None:
+    """All pairs, the finals and a sample, or none."""
+    kind: OracleKind = settings.read("oracle", OracleKind)  # type: ignore[arg-type]
+    images, texts = names("image_encoders"), names("text_encoders")
+    pairs = paired(images, texts)
+    found = {"oracle": kind, "pairs": pairs if kind == "full" else []}
+    if kind == "audit":
+        counted = _Pairs([(image, text) for image in images for text in texts])
+        top = settings.read("finals", FinalsParams, counted).top
+        count = settings.read("audit", AuditParams, counted).pairs
+        benchmarks = [read_json(Path(f"metrics/benchmarks/{name}.json")) for name in names("benchmarks")]
+        predicted = mean_scores(benchmarks, MAIN)
+        drawn = audit.draw(predicted, top, count, settings.read("seed", int))
+        chosen = {*drawn.finals, *drawn.sample}
+        found |= {
+            "pairs": [pair for pair in pairs if pair in chosen],
+            "finals": drawn.finals,
+            "sample": drawn.sample,
+        }
+    write_json(Path("metrics/finals.json"), found)
+
+
+class _Pairs:
+    """What the rules of these sections go by."""
+
+    def __init__(self, pairs: list[PairName]):
+        self.pairs = pairs
+
+
+if __name__ == "__main__":
+    run(main)
