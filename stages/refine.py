@@ -6,7 +6,7 @@ Where section ``refine`` is left out, nothing is trained.
 from pathlib import Path
 
 from hyma.common import settings
-from hyma.common.files import read_json, remove
+from hyma.common.files import read_json, remove, write_json
 from hyma.common.run import run
 from hyma.search.params import RefineParams
 from hyma.search.refine import search
@@ -23,7 +23,7 @@ def main() -> None:
     own = settings.read("refine", RefineParams | None, sizes())  # type: ignore[arg-type]
     if own is None:
         remove(OUT)
-        OUT.mkdir(parents=True)
+        write_json(OUT / "off.json", {"refine": None})  # DVC warns of empty folders
         return
     connector, seed = settings.read("connector", ConnectorParams), settings.read("seed", int)
     features = training_features()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from hyma.common import settings
 from hyma.common.experiment import names
-from hyma.common.files import remove
+from hyma.common.files import remove, write_json
 from hyma.common.kept import Kept
 from hyma.common.params import Section
 from hyma.common.run import run
@@ -60,7 +60,7 @@ def main() -> None:
             depends_on = (*shared, own(name).model_dump_json(), code(f"hyma.methods.{name}"))
             found[name] = kept.result(name, depends_on, partial(search, name))
         remove(OUT / kind)
-        (OUT / kind).mkdir(parents=True)  # there may be no method
+        write_json(OUT / kind / "methods.json", chosen)  # DVC warns of a folder without a file
         for name, folder in found.items():
             for file in folder.iterdir():
                 kept.place(file, OUT / kind / name / file.name)

@@ -15,10 +15,11 @@ from pydantic import Field
 from hyma.common.errors import HymaError
 from hyma.common.names import PairName
 from hyma.common.params import Rule
+from hyma.search.params import share_of_grid
 from hyma.stitching import flops
 from hyma.stitching.grid import StepParams, left_out, train_pairs
 from hyma.stitching.normalised import Normalised
-from hyma.stitching.params import ConnectorParams, batch_of, share_of_grid
+from hyma.stitching.params import ConnectorParams, batch_of
 from hyma.stitching.result import SearchResult, merge
 from hyma.stitching.shapes import Shapes
 from hyma.stitching.training_set import TrainingFeatures

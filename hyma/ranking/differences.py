@@ -52,16 +52,16 @@ def outdated(params: Json, lock: Json) -> Json:
             for key, ran in own.get(file, {}).items():
                 now = _lookup(params, key)
                 if now is not _GONE:
-                    given = _of(ran, now) if file == SETTINGS else ran
-                    found |= differences({"ran": given, "now": now}, key)
+                    both = (_common(ran, now), _common(now, ran)) if file == SETTINGS else (ran, now)
+                    found |= differences(dict(zip(("ran", "now"), both, strict=True)), key)
     return found
 
 
-def _of(settings: Any, given: Any) -> Any:
-    """The part of the settings that params.yaml gives: the others are defaults."""
-    if not (isinstance(settings, dict) and isinstance(given, dict)):
-        return settings
-    return {name: _of(settings[name], value) for name, value in given.items() if name in settings}
+def _common(one: Any, other: Any) -> Any:
+    """What of one setting the other has, too: params.yaml leaves out what has a default."""
+    if not (isinstance(one, dict) and isinstance(other, dict)):
+        return one
+    return {name: _common(value, other[name]) for name, value in one.items() if name in other}
 
 
 def changed_inputs(locks: Sequence[Json]) -> list[str]:

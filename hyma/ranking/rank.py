@@ -60,6 +60,7 @@ def rank(
         "pairs": len(overall[MAIN if MAIN in overall else ORACLE]),
         "oracle": truth,
         "trained": trained,
+        "audit": None,
         "protocol": _protocol(benchmarks),
         "methods": {
             method: {key: record[key] for key in ("label", "connectors", "failed", "notes")}

@@ -2,16 +2,27 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import Field, model_validator
 
 from hyma.common.names import DecoderKind
-from hyma.common.params import Rule, Section
-from hyma.stitching.params import TrainingParams, batch_of, epochs_of, share_of_grid
+from hyma.common.params import Rule, Section, Values, by_rule
+from hyma.stitching.params import GridParams, TrainingParams, batch_of, epochs_of
 
 PAIRS = 27
 """Pairs a step beyond which memory matters more than speed."""
+
+
+def share_of_grid(parts: int) -> Rule:
+    """The rule of a budget in FLOPs: one in so many `parts` of what grid search costs by its own rules."""
+
+    def rule(sizes: Any, _: Values) -> float:
+        from hyma.stitching import grid  # slow to load, and not needed to read params
+
+        return sum(grid.cost(sizes, GridParams(**by_rule(GridParams, {}, sizes))).values()) / parts
+
+    return rule
 
 
 class HymaParams(TrainingParams):

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from hyma.common.names import ConnectorKind, NormaliseKind, Precision
-from hyma.common.params import Rule, Section, Values, by_rule
+from hyma.common.params import Rule, Section, Values
 
 SMALLEST, BATCHES = 32, 8
 """Rows below which a batch has too few negatives to learn from, and batches that an epoch should have."""
@@ -26,17 +26,6 @@ def epochs_of(fewest: int) -> Rule:
     def rule(sizes: Any, own: Values) -> int:
         steps = max(1, sizes.train // min(own["batch"], sizes.train))
         return max(fewest, math.ceil(STEPS / steps))
-
-    return rule
-
-
-def share_of_grid(parts: int) -> Rule:
-    """The rule of a budget in FLOPs: one in so many `parts` of what grid search costs by its own rules."""
-
-    def rule(sizes: Any, _: Values) -> float:
-        from hyma.stitching import grid  # it needs this module
-
-        return sum(grid.cost(sizes, GridParams(**by_rule(GridParams, {}, sizes))).values()) / parts
 
     return rule
 
