@@ -12,10 +12,12 @@ from hyma.common.features import Features, Side, file_of
 from hyma.common.files import read_json, write_json
 from hyma.common.names import paired
 from hyma.common.run import run
+from hyma.ranking import since
 from hyma.ranking.rank import rank, summary
 from hyma.stitching import records
 
-METRICS = Path("metrics")
+METRICS, LAST = Path("metrics"), Path("data/kept/rank.json")
+"""The second may be deleted at any time: then the report does not say what another encoder changed."""
 
 
 def main() -> None:
@@ -35,6 +37,9 @@ def main() -> None:
     seed = settings.read("seed", int)
     probes = read_json(METRICS / "probes.json")
     ranking = rank(benchmarks, flops, found, probes if all(probes.values()) else None, chosen, seed)
+    state = since.remember(read_json(LAST) if LAST.is_file() else {}, since.outline(ranking))
+    ranking["since"] = since.changes(state)
+    write_json(LAST, state)
     write_json(METRICS / "flops.json", flops)
     write_json(METRICS / "ranking.json", ranking)
     write_json(METRICS / "summary.json", summary(ranking))

@@ -51,8 +51,9 @@ def main() -> None:
     connector, seed = settings.read("connector", ConnectorParams), settings.read("seed", int)
 
     def search(name: str, folder: Path) -> None:
-        method = load_method(name)
-        save(method.search(features(), own(name), connector, seed), folder)
+        found = load_method(name).search(features(), own(name), connector, seed)
+        found.notes |= settings.by_rule(f"search.{name}", own(name))
+        save(found, folder)
 
     with Kept("search" if kind == "trained" else kind) as kept:
         found = {}

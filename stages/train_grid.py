@@ -45,7 +45,13 @@ def main() -> None:
 
         def one(pair: PairName) -> Path:
             name = "-".join(pair)
-            return kept.result(name, depends_on[pair], lambda folder: save(search(pair), folder, name))
+
+            def make(folder: Path) -> None:
+                found = search(pair)
+                found.notes |= settings.by_rule("grid", own)
+                save(found, folder, name)
+
+            return kept.result(name, depends_on[pair], make)
 
         found = side_by_side(one, pairs, place_of_work)
         remove(records.folder("grid"))

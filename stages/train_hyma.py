@@ -20,7 +20,9 @@ def main() -> None:
     """Search with HYMA; write every pair's connector and the log of the steps."""
     connector, seed = settings.read("connector", ConnectorParams), settings.read("seed", int)
     features = training_features()
-    result = search(features, settings.read("hyma", HymaParams, sizes()), connector, seed)
+    own = settings.read("hyma", HymaParams, sizes())
+    result = search(features, own, connector, seed)
+    result.notes |= settings.by_rule("hyma", own)
     save(result, Path("models/hyma"))
     write_log(result)
 

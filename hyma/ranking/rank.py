@@ -61,6 +61,7 @@ def rank(
         "oracle": truth,
         "trained": trained,
         "audit": None,
+        "since": None,
         "protocol": _protocol(benchmarks),
         "methods": {
             method: {key: record[key] for key in ("label", "connectors", "failed", "notes")}
