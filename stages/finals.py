@@ -5,6 +5,7 @@ theirs trains the grid again.
 """
 
 from pathlib import Path
+from typing import Any
 
 from hyma.common import settings
 from hyma.common.experiment import names
@@ -21,7 +22,7 @@ def main() -> None:
     kind: OracleKind = settings.read("oracle", OracleKind)  # type: ignore[arg-type]
     images, texts = names("image_encoders"), names("text_encoders")
     pairs = paired(images, texts)
-    found = {"oracle": kind, "pairs": pairs if kind == "full" else []}
+    found: dict[str, Any] = {"oracle": kind, "pairs": pairs if kind == "full" else []}
     if kind == "audit":
         counted = _Pairs([(image, text) for image in images for text in texts])
         top = settings.read("finals", FinalsParams, counted).top

@@ -6,14 +6,16 @@ over (multiple imputation, Rubin 1987; that many predicted and few true scores a
 prediction-powered inference, Angelopoulos et al. 2023): true = a + b · predicted + residual, with a, b and the
 residuals' variance drawn from their posterior under the usual flat prior (Gelman et al., Bayesian Data Analysis,
 ch. 14). Seven pairs say little of how far the others scatter, and these do not all scatter alike: every imputation
-multiplies the spread by a factor of its own, log-normal about 1. How often the intervals hold the truth, a study tells.
+multiplies the spread by a factor of its own, log-normal about 1. How often the intervals hold the truth is studied in
+`hyma.studies.audit`.
 
 Letters: P pairs, T of them trained, U not, R imputations.
 """
 
 import zlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -45,13 +47,13 @@ def draw(predicted: Mapping[str, float], top: int, pairs: int, seed: int) -> Dra
     Args:
         predicted: pair → score, higher is better; all that are to be ranked.
         top: how many finals.
-        pairs: how many others; where finals and sample would be all pairs or more, all are trained.
+        pairs: how many others.
         seed: of the lots.
 
     Raises:
-        HymaError: if there are fewer than two finals, or more than pairs.
+        HymaError: if there are fewer than two finals, more than pairs, or no sample though there are other pairs.
     """
-    if top < FEWEST:
+    if top < FEWEST <= len(predicted):
         raise HymaError(
             f"params.yaml: finals.top: {top} leaves nothing to compare; set it to at least {FEWEST}"
         )
@@ -62,6 +64,10 @@ def draw(predicted: Mapping[str, float], top: int, pairs: int, seed: int) -> Dra
         )
     ranked = sorted(predicted, key=lambda pair: (-predicted[pair], pair))
     finals, rest = ranked[:top], ranked[top:]
+    if rest and not pairs:
+        raise HymaError(
+            "params.yaml: audit.pairs: 0 leaves the trust in the ranking unknown; set it to at least 1, or oracle to none"
+        )
     if pairs > len(rest):
         raise HymaError(
             f"params.yaml: audit.pairs: {pairs} pairs, but beside the {top} finals there are only {len(rest)}; lower "
@@ -75,23 +81,17 @@ def draw(predicted: Mapping[str, float], top: int, pairs: int, seed: int) -> Dra
 def strata(ranked: Sequence[str], count: int) -> list[list[str]]:
     """Cut a ranking into `count` runs of neighbours whose lengths differ by one at most."""
     bounds = [round(len(ranked) * number / count) for number in range(count + 1)] if count else [0]
-    return [list(ranked[start:stop]) for start, stop in zip(bounds, bounds[1:], strict=False) if stop > start]
+    return [list(ranked[start:stop]) for start, stop in pairwise(bounds)]
 
 
-def estimate(
-    predicted: Mapping[str, float],
-    true: Mapping[str, float],
-    finals: Collection[str],
-    sample: Mapping[str, float],
-    seed: int,
-) -> Json:
+def estimate(predicted: Mapping[str, float], true: Mapping[str, float], seed: int) -> Json:
     """Say how well predicted scores rank the pairs as true ones do, from the few that are known.
 
+    Which ones are known follows from the predictions and from lots, and so says no more of the others.
+
     Args:
-        predicted: pair → score of all pairs; -inf where one failed.
-        true: pair → score of those trained on their own, in the same unit.
-        finals: the trained ones that the ranking put first.
-        sample: the other trained ones, with their weights.
+        predicted: pair → score of all pairs, 0 to 1; -inf where one failed.
+        true: pair → score of those trained on their own, 0 to 1; -inf where one failed.
         seed: of the imputations.
 
     Returns:
@@ -100,10 +100,6 @@ def estimate(
         the regret from 0 up to ``high``; ``chance_better``: that any untrained pair beats the best known one;
         ``rival``: the untrained pair most likely to, with its ``chance``, or None; ``pairs`` and ``trained``, counts.
     """
-    del (
-        finals,
-        sample,
-    )  # by ranks and by lot: given the predictions, which pairs are known says no more of the rest
     known = [pair for pair in predicted if np.isfinite(true.get(pair, -np.inf))]
     rest = [pair for pair in predicted if pair not in true and np.isfinite(predicted[pair])]
     order = [*known, *rest]
@@ -137,14 +133,19 @@ def imputed(score_P: np.ndarray, true_T: np.ndarray, rng: np.random.Generator) -
     design_T2 = np.stack([np.ones_like(score_T), (score_T - centre) / spread], 1)
     covariance = np.linalg.pinv(design_T2.T @ design_T2)
     line = covariance @ design_T2.T @ true_T
-    residual_T, free = true_T - design_T2 @ line, max(1, len(true_T) - 2)
-    sigma_R = np.sqrt((residual_T @ residual_T) / rng.chisquare(free, IMPUTATIONS))
+    residual_T, free = true_T - design_T2 @ line, len(true_T) - 2
+    squares = residual_T @ residual_T
+    if (
+        free < 1
+    ):  # a line through two points leaves nothing to see their scatter by: it may be as wide as all scores'
+        squares, free = max(np.var(true_T), np.var(score_P[np.isfinite(score_P)])), 1
+    sigma_R = np.sqrt(squares / rng.chisquare(free, IMPUTATIONS))
     root = np.linalg.cholesky(covariance + 1e-12 * np.eye(2))
     line_R2 = line + sigma_R[:, None] * (rng.normal(size=(IMPUTATIONS, 2)) @ root.T)
     scatter_RU = rng.normal(size=(IMPUTATIONS, len(score_U)))
     factor_R = np.exp(SPREAD * rng.normal(size=IMPUTATIONS))
     mean_RU = line_R2[:, :1] + line_R2[:, 1:] * ((score_U - centre) / spread)
-    return np.asarray(mean_RU + (sigma_R * factor_R)[:, None] * scatter_RU)
+    return np.clip(mean_RU + (sigma_R * factor_R)[:, None] * scatter_RU, 0.0, 1.0)
 
 
 def correlations(score_P: np.ndarray, true_RP: np.ndarray) -> np.ndarray:

@@ -14,12 +14,24 @@ OracleKind = Literal["full", "audit", "none"]
 class FinalsParams(Section):
     """Section ``finals``: the top pairs of the ranking, trained to the end; the best becomes the winner."""
 
-    top: int = Field(3, ge=2, description="how many; auto: a ninth of all pairs, at least 2")
-    RULES: ClassVar[Mapping[str, Rule]] = {"top": lambda sizes, _: max(2, round(len(sizes.pairs) / 9))}
+    top: int = Field(3, ge=1, description="how many; auto: a ninth of all pairs, at least 2")
+    RULES: ClassVar[Mapping[str, Rule]] = {"top": lambda sizes, _: finals(len(sizes.pairs))}
 
 
 class AuditParams(Section):
     """Section ``audit``: other pairs, drawn by lot over the whole ranking, that say how far it can be trusted."""
 
-    pairs: int = Field(4, ge=2, description="how many; auto: a seventh of all pairs, at least 3")
-    RULES: ClassVar[Mapping[str, Rule]] = {"pairs": lambda sizes, _: max(3, round(len(sizes.pairs) / 7))}
+    pairs: int = Field(
+        4, ge=0, description="how many; auto: a seventh of all pairs, at least 3, if there are"
+    )
+    RULES: ClassVar[Mapping[str, Rule]] = {"pairs": lambda sizes, _: sampled(len(sizes.pairs))}
+
+
+def finals(pairs: int) -> int:
+    """The rule of ``finals.top``."""
+    return min(pairs, max(2, round(pairs / 9)))
+
+
+def sampled(pairs: int) -> int:
+    """The rule of ``audit.pairs``: where few pairs are left, all of these."""
+    return min(pairs - finals(pairs), max(3, round(pairs / 7)))

@@ -91,9 +91,7 @@ def rank(
         "winner": _winner({method: overall[method] for method in overall if method in stitched}, trained),
     }
     if trained["oracle"] == "audit":
-        found["audit"] = audit.estimate(
-            overall[MAIN], overall[ORACLE], trained["finals"], trained["sample"], seed
-        )
+        found["audit"] = audit.estimate(overall[MAIN], overall[ORACLE], seed)
     return found
 
 
