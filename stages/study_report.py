@@ -9,6 +9,7 @@ from hyma.report.studies import pages, pictures, stability
 from hyma.studies.seeds import summarise
 
 STUDIES, REPORTS = Path("metrics/studies"), Path("reports")
+NAMES = ("unseen", "bm", "budget", "stability", "audit")
 
 
 def main() -> None:
@@ -16,7 +17,7 @@ def main() -> None:
     runs = [read_json(STUDIES / f"seeds/{seed}.json") for seed in settings.read("studies.seeds", list[int])]
     summary = summarise(runs, "grid")
     write_json(Path("metrics/studies.json"), summary)
-    found = {name: read_json(STUDIES / f"{name}.json") for name in ("unseen", "bm", "budget", "stability")}
+    found = {name: read_json(STUDIES / f"{name}.json") for name in NAMES}
     with atomic(REPORTS / "studies") as folder:
         pictures.seeds(folder / "seeds.png", summary)
         pictures.pairs_a_step(folder / "bm.png", found["bm"])
@@ -26,6 +27,7 @@ def main() -> None:
     write_text(REPORTS / "bm.md", pages.bm_page(found["bm"]))
     write_text(REPORTS / "budget.md", pages.budget_page(found["budget"]))
     write_text(REPORTS / "stability.md", stability.page(found["stability"]))
+    write_text(REPORTS / "audit.md", pages.audit_page(found["audit"]))
 
 
 if __name__ == "__main__":

@@ -3,18 +3,15 @@
 N + M − 1 pairs are the fewest that tell every encoder's effect. The price of the rest is a guess.
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import ClassVar
 
 import numpy as np
 
 from hyma.common.names import PairName
-from hyma.common.params import Rule
 from hyma.stitching import grid
 from hyma.stitching.flops import Parts
 from hyma.stitching.grid import left_out, train_pairs
-from hyma.stitching.params import ConnectorParams, GridParams, batch_of, epochs_of
+from hyma.stitching.params import ConnectorParams, GridParams
 from hyma.stitching.result import SearchResult, merge
 from hyma.stitching.shapes import Shapes
 from hyma.stitching.training_set import TrainingFeatures
@@ -25,8 +22,6 @@ TRAINS = True
 
 class Params(GridParams):
     """Section ``search.cross``: as grid search's."""
-
-    RULES: ClassVar[Mapping[str, Rule]] = {"batch": batch_of(256), "epochs": epochs_of(5)}
 
 
 def cost(shapes: Shapes, params: Params) -> Parts:

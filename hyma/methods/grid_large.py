@@ -8,7 +8,7 @@ from pydantic import Field
 
 from hyma.common.params import Rule
 from hyma.stitching import flops, grid
-from hyma.stitching.params import ConnectorParams, GridParams, epochs_of
+from hyma.stitching.params import ConnectorParams, GridParams, batch_of
 from hyma.stitching.result import SearchResult, merge
 from hyma.stitching.shapes import Shapes
 from hyma.stitching.training_set import TrainingFeatures
@@ -21,7 +21,7 @@ class Params(GridParams):
     """Section ``search.grid_large``."""
 
     batch: int = Field(16384, ge=2, description="samples a step; all there are, where there are fewer")
-    RULES: ClassVar[Mapping[str, Rule]] = {"epochs": epochs_of(10)}
+    RULES: ClassVar[Mapping[str, Rule]] = GridParams.RULES | {"batch": batch_of(16384)}
 
 
 def cost(shapes: Shapes, params: Params) -> flops.Parts:

@@ -66,7 +66,7 @@ def draw(predicted: Mapping[str, float], top: int, pairs: int, seed: int) -> Dra
     finals, rest = ranked[:top], ranked[top:]
     if rest and not pairs:
         raise HymaError(
-            "params.yaml: audit.pairs: 0 leaves the trust in the ranking unknown; set it to at least 1, or oracle to none"
+            "params.yaml: audit.pairs: 0 leaves the trust in the ranking unknown; raise it, or set oracle to none"
         )
     if pairs > len(rest):
         raise HymaError(

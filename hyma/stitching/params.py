@@ -21,13 +21,14 @@ def batch_of(most: int) -> Rule:
 
 
 def epochs_of(fewest: int) -> Rule:
-    """The rule of epochs: `fewest`, of little data more."""
+    """The rule of epochs: `fewest`, and of very little data as many more as make `STEPS`."""
+    return lambda sizes, own: max(fewest, least_epochs(sizes, own))
 
-    def rule(sizes: Any, own: Values) -> int:
-        steps = max(1, sizes.train // min(own["batch"], sizes.train))
-        return max(fewest, math.ceil(STEPS / steps))
 
-    return rule
+def least_epochs(sizes: Any, own: Values) -> int:
+    """The epochs that make `STEPS`."""
+    steps = max(1, sizes.train // min(own["batch"], sizes.train))
+    return math.ceil(STEPS / steps)
 
 
 class ConnectorParams(Section):
@@ -61,7 +62,15 @@ class TrainingParams(Section):
 
 
 class GridParams(TrainingParams):
-    """Section ``grid``: grid search, a connector trained for every pair."""
+    """Section ``grid``: grid search, a connector trained for every pair.
+
+    The rules were found on drawn worlds of 1,000, 3,000 and 10,000 captions: batches of 256 score above ones of 512
+    and cost less, half the epochs are too few, twice as many no better, and little data wants much weight decay.
+    """
 
     weight_decay: float = Field(0.01, allow_inf_nan=False, ge=0)
-    RULES: ClassVar[Mapping[str, Rule]] = {"batch": batch_of(512), "epochs": epochs_of(10)}
+    RULES: ClassVar[Mapping[str, Rule]] = {
+        "batch": batch_of(256),
+        "epochs": epochs_of(10),
+        "weight_decay": lambda sizes, _: round(min(1.0, 10_000 / sizes.train), 4),
+    }

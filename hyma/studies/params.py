@@ -11,6 +11,7 @@ class StudiesParams(Section):
     seeds: list[int] = Field([0, 1, 2], min_length=2, description="seeds that every method is run with")
     resamples: int = Field(1000, ge=100, description="bootstrap samples of the benchmarks' items")
     bm: list[int] = Field([1, 3, 9, 27], min_length=1, description="pairs a step to compare")
+    redraws: int = Field(200, ge=10, description="how often the sample of an audit is drawn again")
     folds: int = Field(3, ge=2, description="in how many parts the pairs are left out, one after the other")
 
     @field_validator("seeds", "bm")

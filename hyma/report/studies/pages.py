@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from hyma.ranking.params import finals, sampled
 from hyma.report import markdown
 from hyma.wording.markdown import decimal, flops, pair, points
 
@@ -70,6 +71,11 @@ def bm_page(found: Json) -> str:
 def budget_page(found: Json) -> str:
     """reports/budget.md."""
     return markdown.page("budget", found, rows={row["name"]: row for row in found["rows"]}, figures=_figures)
+
+
+def audit_page(found: Json) -> str:
+    """reports/audit.md."""
+    return markdown.page("audit", found, default=(finals(found["pairs"]), sampled(found["pairs"])))
 
 
 def _figures(row: Json) -> list[str]:
