@@ -21,7 +21,7 @@ class Params(GridParams):
     """Section ``search.grid_large``."""
 
     batch: int = Field(16384, ge=2, description="samples a step; all there are, where there are fewer")
-    RULES: ClassVar[Mapping[str, Rule]] = GridParams.RULES | {"batch": batch_of(16384)}
+    RULES: ClassVar[Mapping[str, Rule]] = {**GridParams.RULES, "batch": batch_of(16384)}
 
 
 def cost(shapes: Shapes, params: Params) -> flops.Parts:
