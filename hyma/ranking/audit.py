@@ -12,7 +12,6 @@ multiplies the spread by a factor of its own, log-normal about 1. How often the 
 Letters: P pairs, T of them trained, U not, R imputations.
 """
 
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -21,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from hyma.common.errors import HymaError
+from hyma.common.files import sha256
 
 Json = dict[str, Any]
 LEVEL = 0.9
@@ -73,7 +73,7 @@ def draw(predicted: Mapping[str, float], top: int, pairs: int, seed: int) -> Dra
             f"params.yaml: audit.pairs: {pairs} pairs, but beside the {top} finals there are only {len(rest)}; lower "
             "it, or set oracle: full to train all"
         )
-    lot = {pair: zlib.crc32(f"{seed}/{pair}".encode()) for pair in rest}
+    lot = {pair: sha256(f"{seed}/{pair}") for pair in rest}
     groups = strata(rest, pairs)
     return Drawn(finals, {min(group, key=lot.__getitem__): float(len(group)) for group in groups})
 
