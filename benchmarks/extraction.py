@@ -1,9 +1,11 @@
-"""How close extraction comes to the encoder's bare forward pass: python -m benchmarks.extraction.
+"""How fast extraction is on a CPU, beside the loop that one writes oneself: python -m benchmarks.extraction.
 
-Draws JPEG pictures like those of CC3M (336×336, about 30 kB), makes a ViT-S/16 with random weights, and runs in turn
-`hyma.encoders.base.extract.extract` over the pictures' files and the encoder alone over batches that lie in the
-device's memory. Prints the rows a second of both, the medians and their ratio. Takes about two minutes whatever the
-machine.
+Draws JPEG pictures like those of CC3M (336×336, about 30 kB) and makes models with random weights, one a family. In
+turn, `hyma.encoders.base.extract.extract` goes over the pictures' files, and a plain loop does: open the pictures of
+a batch with Pillow, apply timm's transform, stack, call the model. Prints the rows a second of both, and the median
+of their ratios, round by round, with the smallest and the largest. Takes about three minutes whatever the machine.
+
+`compare` and `together`, for `benchmarks.gpu`, measure against the encoder's bare forward pass.
 """
 
 import argparse
@@ -21,7 +23,7 @@ from PIL import Image
 from timm.models import save_for_hf
 from torch import Tensor
 
-from hyma.common import device, precision, prepared
+from hyma.common import precision, prepared
 from hyma.common.features import Features
 from hyma.common.files import remove
 from hyma.common.pictures import cores, decode
@@ -30,7 +32,13 @@ from hyma.encoders.base.load import Encoder, load
 from hyma.encoders.base.params import ExtractParams, ImageEncoderParams
 
 SIDE, PICTURES = 336, 256
-SECONDS = 110
+MODELS = ("tf_efficientnet_lite0", "test_resnet", "vit_tiny_patch16_224")
+SECONDS = 50.0
+"""For the rounds of a model …"""
+ROUND = 4.0
+"""… and for the plain loop in one of them."""
+FEWEST = 3
+"""Rounds, however long they take."""
 
 
 @dataclass(frozen=True)
@@ -50,28 +58,86 @@ class Rates:
         return self.extraction / self.forward
 
 
+@dataclass(frozen=True)
+class Race:
+    """Extraction and the plain loop over the same pictures, in turn."""
+
+    rows: int
+    plain: list[float]
+    """Rows a second, a round each."""
+    ours: list[float]
+    difference: float
+    """The largest between the features of both, in units of the largest feature."""
+
+    @property
+    def ratios(self) -> list[float]:
+        """Ours ÷ plain, in ascending order."""
+        return sorted(ours / plain for ours, plain in zip(self.ours, self.plain, strict=True))
+
+
 def main() -> None:
-    """Draw, warm up, measure in turn, print."""
+    """Draw the pictures, let extraction and the plain loop race with every model, print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", default="vit_small_patch16_224", help="timm's name, without a tag")
-    parser.add_argument("--device", default="auto", help="auto | cpu | cuda")
+    parser.add_argument("--models", nargs="+", default=MODELS, help="timm's names, without a tag")
     parser.add_argument("--workers", type=int, default=cores(), help="as `auto` has for large data sets")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="for each model")
     args = parser.parse_args()
-    place = device.resolve(args.device)
-    params = ExtractParams(batch="auto", workers=args.workers, precision="auto", chunk=128)
-    print(
-        f"{args.model} on {place}: {args.workers} workers, {cores()} cores, {torch.get_num_threads()} threads"
-    )
+    params = ExtractParams(batch="auto", workers=args.workers, precision="auto")
+    say(f"{args.workers} workers, {cores()} cores, {torch.get_num_threads()} threads")
+    say(f"{'':24}  plain rows/s  ours rows/s  ours ÷ plain")
     with tempfile.TemporaryDirectory(prefix="hyma-") as name:
         folder = Path(name)
         files = draw(folder / "raw", PICTURES)
-        print(f"{sum(file.stat().st_size for file in files) / PICTURES / 1e3:.0f} kB a picture", flush=True)
-        encoder = make_encoder(args.model, folder / "weights", place, params)
-        rates = compare(encoder, files, folder / "data", params, place, SECONDS, args.rounds, say)
-    print(f"forward    {rates.forward:.1f} rows/s (median of {args.rounds})")
-    print(f"extraction {rates.extraction:.1f} rows/s (median of {args.rounds})")
-    print(f"ratio      {rates.ratio:.2f}")
+        for model in args.models:
+            found = race(model, files, folder / model, params, args.seconds)
+            rates = f"{statistics.median(found.plain):12.1f} {statistics.median(found.ours):12.1f}"
+            median, ratios = statistics.median(found.ratios), found.ratios
+            spread = f"{ratios[0]:.2f} to {ratios[-1]:.2f} in {len(ratios)} rounds of {found.rows} pictures"
+            say(f"{model:24}  {rates} {median:13.2f}  ({spread}; features differ by {found.difference:.0e})")
+
+
+def race(name: str, files: list[Path], folder: Path, params: ExtractParams, seconds: float) -> Race:
+    """Run the plain loop and extraction in turn for `seconds`, on the CPU, after a batch of each to warm up."""
+    place = torch.device("cpu")
+    encoder = make_encoder(name, folder / "weights", place, params)
+    model = timm.create_model(f"local-dir:{folder / 'weights'}", pretrained=True, num_classes=0).eval()
+    size = batch_size(params, encoder, "image", place)
+    encoder.encode(batch(encoder, files[:size]))
+    plain_loop(model, files[:size], size)
+    start = time.perf_counter()
+    plain_loop(model, files[:size], size)
+    rows = max(2, int(ROUND / (time.perf_counter() - start))) * size
+    data, several = data_set(folder / "data", files, rows), [files[row % len(files)] for row in range(rows)]
+    plain, ours = list[float](), list[float]()
+    begin = time.perf_counter()
+    while len(ours) < FEWEST or time.perf_counter() - begin < seconds:
+        start = time.perf_counter()
+        expected_ND = plain_loop(model, several, size)
+        plain.append(rows / (time.perf_counter() - start))
+        ours.append(extraction(encoder, data, params, place))
+    found_ND = Features(data / "out.arrow").to_numpy()
+    difference = np.abs(found_ND - expected_ND).max() / np.abs(expected_ND).max()
+    return Race(rows, plain, ours, float(difference))
+
+
+@torch.inference_mode()
+def plain_loop(model: torch.nn.Module, files: list[Path], size: int) -> np.ndarray:
+    """What one writes without this project; features [N, D] of the pictures, `size` at a time."""
+    transform = timm.data.create_transform(**timm.data.resolve_model_data_config(model), is_training=False)
+    features = []
+    for start in range(0, len(files), size):
+        pictures = [transform(Image.open(file).convert("RGB")) for file in files[start : start + size]]
+        features.append(model(torch.stack(pictures)))
+    return torch.cat(features).numpy()
+
+
+def extraction(encoder: Encoder, data: Path, params: ExtractParams, place: torch.device) -> float:
+    """Rows a second of extraction over a data set, from nothing to the feature file ``out.arrow`` beside it."""
+    start = time.perf_counter()
+    extract([Job(encoder, 0.0, data / "out.arrow", data / "unfinished")], "image", data, params, place)
+    rate = prepared.read_meta(data).images / (time.perf_counter() - start)
+    remove(data / "unfinished")
+    return rate
 
 
 def say(line: str) -> None:
@@ -153,12 +219,8 @@ def measure(
     bare, whole = [], []
     for number in range(rounds):
         bare.append(rows / forward(encoder, batches, rows // len(batches[0])))
-        start = time.perf_counter()
-        job = Job(encoder, 0.0, data / "out.arrow", data / "unfinished")
-        extract([job], "image", data, params, place)
-        whole.append(rows / (time.perf_counter() - start))
+        whole.append(extraction(encoder, data, params, place))
         assert len(Features(data / "out.arrow")) == rows
-        remove(data / "unfinished")
         say(f"  round {number + 1}: forward {bare[-1]:.1f}, extraction {whole[-1]:.1f} rows/s")
     return Rates(len(batches[0]), rows, statistics.median(bare), statistics.median(whole))
 

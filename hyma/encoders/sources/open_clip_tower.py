@@ -3,6 +3,7 @@
 import json
 import warnings
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from hyma.encoders.base.common import (
     unchanged,
     unreachable,
 )
+from hyma.encoders.base.faster import Forward, faster
 from hyma.encoders.base.params import HUB, EncoderParams, ImageEncoderParams, TextEncoderParams
 
 CONFIG, WEIGHTS = "open_clip_config.json", "open_clip_model.safetensors"
@@ -65,14 +67,20 @@ class ImageTower:
         size = config["size"]
         height, width = (size, size) if isinstance(size, int) else size
         self.example = (torch.zeros(1, 3, height, width, device=device),)
-        self.dim = self.encode(self.example[0]).shape[1]
+        with torch.inference_mode():
+            self.dim = self.model(self.example[0]).shape[1]
+
+    @cached_property
+    def forward(self) -> Forward:
+        """The tower's forward pass; made when it is first needed, which takes up to half a second."""
+        return faster(self.model, self.example[0], self.precision)
 
     @torch.inference_mode()
     def encode(self, batch: Tensor | Sequence[Tensor]) -> np.ndarray:
         """Encode transformed pictures [B, 3, H, W]; return float32 [B, dim]."""
         image_B3HW = batch if isinstance(batch, Tensor) else torch.stack(list(batch))
         with autocast(self.device, self.precision):
-            feature_BD = self.model(image_B3HW.to(self.device, non_blocking=True))
+            feature_BD = self.forward(image_B3HW.to(self.device, non_blocking=True))
         return to_numpy(feature_BD, self.unit_length)
 
 

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from hyma.common.errors import HymaError
 from hyma.common.files import read_json, sha256_file
 from hyma.common.precision import autocast
 from hyma.encoders.base.common import NOT_LOADED, identity, like, reason, to_numpy, unreachable
+from hyma.encoders.base.faster import Forward, faster
 from hyma.encoders.base.params import HUB, ImageEncoderParams
 
 FILE = ".safetensors"
@@ -47,14 +49,20 @@ class TimmEncoder:
             precision=precision,
         )
         self.example = (torch.zeros(1, *config["input_size"], device=device),)
-        self.dim = self.encode(self.example[0]).shape[1]
+        with torch.inference_mode():
+            self.dim = self.model(self.example[0]).shape[1]
+
+    @cached_property
+    def forward(self) -> Forward:
+        """The model's forward pass; made when it is first needed, which takes up to half a second."""
+        return faster(self.model, self.example[0], self.precision)
 
     @torch.inference_mode()
     def encode(self, batch: Tensor | Sequence[Tensor]) -> np.ndarray:
         """Encode transformed pictures [B, 3, H, W]; return float32 [B, dim]."""
         image_B3HW = batch if isinstance(batch, Tensor) else torch.stack(list(batch))
         with autocast(self.device, self.precision):
-            feature_BD = self.model(image_B3HW.to(self.device, non_blocking=True))
+            feature_BD = self.forward(image_B3HW.to(self.device, non_blocking=True))
         return to_numpy(feature_BD, self.unit_length)
 
 
