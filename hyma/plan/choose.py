@@ -8,7 +8,7 @@ from pathlib import Path
 from hyma.common.errors import HymaError
 from hyma.readers import split
 from hyma.readers.base.params import DataSource
-from hyma.readers.look import Found
+from hyma.readers.look import Found, holds
 
 OWN = Path("data/split")
 """Where tables are written that hold pictures out."""
@@ -52,17 +52,14 @@ def choose(found: Sequence[Found], training: Path | None, benchmarks: Sequence[P
     taken: set[str] = set()
     sets = Sets(_entry(chosen, taken))
     retrieval = False
-    for other in found:
-        if other is chosen:
-            continue
+    for other in (one for one in found if one is not chosen):
         shared = sum(path in own for path in other.paths if path)
         if shared:
-            sets.unused.append(
-                f"{other.source.path} ({other.source.format}): {shared:,} of its pictures are in the training set"
-            )
-            continue
-        sets.benchmarks.append(_entry(other, taken))
-        retrieval |= other.draft.meta.task in ("pairs", "retrieval")
+            where = f"{other.source.path} ({other.source.format})"
+            sets.unused.append(f"{where}: {shared:,} of its pictures are in the training set")
+        else:
+            sets.benchmarks.append(_entry(other, taken))
+            retrieval |= other.draft.meta.task in ("pairs", "retrieval")
     if not retrieval:
         _hold_out(chosen, sets)
     elif chosen.pictures < split.TRAINING:
@@ -73,20 +70,16 @@ def choose(found: Sequence[Found], training: Path | None, benchmarks: Sequence[P
 
 
 def _training(found: Sequence[Found], named: Path | None, benchmarks: Sequence[Path]) -> Found:
+    able = [one for one in found if one.trains]
     if named is not None:
-        for one in found:
-            if one.trains and Path(one.source.path).resolve() == named.resolve():
-                return one
-        raise HymaError(f"--training {named}: no captions there; give a table of captions or shards")
-    apart = [place.resolve() for place in benchmarks]
-    able = [one for one in found if one.trains and not _inside(Path(one.source.path).resolve(), apart)]
+        able = [one for one in able if holds(named, one.source.path)]
+        problem = f"--training {named}: no captions there; give a table of captions, or shards"
+    else:
+        able = [one for one in able if not any(holds(place, one.source.path) for place in benchmarks)]
+        problem = "no captioned pictures to train on; give their folder beside those of --benchmark"
     if not able:
-        raise HymaError("no captioned pictures to train on; give their folder beside those of --benchmark")
+        raise HymaError(problem)
     return max(able, key=lambda one: one.pictures)
-
-
-def _inside(path: Path, places: Sequence[Path]) -> bool:
-    return any(path.is_relative_to(place) for place in places)
 
 
 def _entry(one: Found, taken: set[str]) -> Entry:

@@ -70,6 +70,7 @@ SIZES = {
 }
 """By size of machine: a CPU, a GPU, a GPU with at least `LARGE` bytes."""
 LARGE = 20e9
+MACHINES = {"small": "a CPU", "medium": "a GPU", "large": f"a GPU of {LARGE / 1e9:.0f} GB"}
 ZOO = {
     "resnet": "test_resnet",
     "convnext": "test_convnext2",

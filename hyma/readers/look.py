@@ -13,6 +13,7 @@ from hyma.common.errors import HymaError
 from hyma.common.prepared import Prepared
 from hyma.readers.base.params import DataSource
 from hyma.readers.formats.captions import NAMES
+from hyma.readers.hints import why_not
 from hyma.readers.recognise import TABLES, columns, is_picture, refuse_weights, sources, subfolders, table
 
 CAPTIONED = ("captions", "webdataset", "llava")
@@ -62,19 +63,30 @@ class Found:
         return [image["path"] and os.path.abspath(image["path"]) for image in given]  # noqa: PTH100 (no symlinks)
 
     @property
+    def captioned(self) -> dict[int, list[str]]:
+        """The captions of every picture that is there, by its row; empty ones are left out."""
+        captions: dict[int, list[str]] = defaultdict(list)
+        if self.draft.meta.task in ("pairs", "retrieval"):
+            texts = self.draft.texts
+            for row, text in zip(texts["image"].to_pylist(), texts["text"].to_pylist(), strict=True):
+                if text.strip() and self.sizes[row] is not None:
+                    captions[row].append(text)
+        return captions
+
+    @property
     def said(self) -> list[str]:
-        """Its captions, the empty ones left out."""
-        if self.draft.meta.task not in ("pairs", "retrieval"):
-            return []
-        return [text for text in self.draft.texts["text"].to_pylist() if text.strip()]
+        """All these captions."""
+        return [text for own in self.captioned.values() for text in own]
 
     @property
     def lost(self) -> float:
         """The share of pictures, or of captions if that is more, that is left out."""
-        skipped, empty = len(self.draft.meta.skipped), len(self.draft.texts) - len(self.said)
-        listed = len(self.sizes) + skipped
-        of_pictures = (len(self.sizes) - self.pictures + skipped) / max(1, listed)
-        return max(of_pictures, empty / max(1, len(self.draft.texts)) if self.said else 0.0)
+        skipped, listed = len(self.draft.meta.skipped), len(self.draft.texts)
+        of_pictures = (len(self.sizes) - self.pictures + skipped) / max(1, len(self.sizes) + skipped)
+        if self.draft.meta.task not in ("pairs", "retrieval"):
+            return of_pictures
+        empty = sum(not text.strip() for text in self.draft.texts["text"].to_pylist())
+        return max(of_pictures, empty / max(1, listed))
 
 
 @dataclass
@@ -85,6 +97,10 @@ class Survey:
     problems: list[str] = field(default_factory=list)
     """Data sets that are there and cannot be used, a line each."""
 
+    def problem(self, place: Path) -> str:
+        """The first problem of a place or what is in it; nothing if there is none."""
+        return next((line for line in self.problems if holds(place, line.partition(": ")[0])), "")
+
 
 def look(places: Iterable[Path]) -> Survey:
     """Look at folders, and at those directly in them; a table of captions may be named itself.
@@ -94,12 +110,21 @@ def look(places: Iterable[Path]) -> Survey:
     """
     survey = Survey()
     seen = set()
-    for source in (source for place in places for source in _sources(place)):
-        key = (source.format, Path(source.path).resolve())
-        if key not in seen:
-            seen.add(key)
-            _add(survey, source)
+    for place in places:
+        own = list(_sources(place))
+        for source in own:
+            key = (source.format, Path(source.path).resolve())
+            if key not in seen:
+                seen.add(key)
+                _add(survey, source)
+        if not own:
+            survey.problems.append(f"{place}: no data set; {why_not([place])}")
     return survey
+
+
+def holds(place: Path, path: str) -> bool:
+    """Whether a path is a place or lies in it."""
+    return Path(path).resolve().is_relative_to(place.resolve())
 
 
 def _sources(place: Path) -> Iterator[DataSource]:

@@ -86,16 +86,10 @@ def split(found: Found, folder: Path) -> tuple[int, int]:
 
 
 def _rows(found: Found) -> list[_Row]:
-    captions = defaultdict(list)
-    texts = found.draft.texts
-    for image, text in zip(texts["image"].to_pylist(), texts["text"].to_pylist(), strict=True):
-        if text.strip():
-            captions[image].append(text)
     names, images = (found.draft.images[column].to_pylist() for column in ("id", "image"))
     return [
-        _Row(name, image, size, captions[row])
-        for row, (name, image, size) in enumerate(zip(names, images, found.sizes, strict=True))
-        if size is not None and row in captions
+        _Row(names[row], images[row], found.sizes[row] or 0, captions)
+        for row, captions in sorted(found.captioned.items())
     ]
 
 
