@@ -73,7 +73,7 @@ def _survey(wanted: Wanted) -> Survey:
             said = survey.problem(place) or f"{place}: no data set; {why_not([place])}"
             raise HymaError(f"--benchmark: {said}")
     if not any(one.trains for one in survey.found):
-        others = ", ".join(f"{one.source.path} is {one.source.format}" for one in survey.found[:3])
+        others = ", ".join(f"{one.source.path}: format {one.source.format}" for one in survey.found[:3])
         there = f" ({others})" if others else ""
         raise HymaError(f"{places[0]}: no captions to train on{there}; {why_not(places)}")
     return survey

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from hyma.readers.recognise import TABLES, columns, is_picture, subfolders
+from hyma.readers.recognise import TABLES, columns, is_picture, sources, subfolders
 
 FORMS = (
     "a table captions.csv, .jsonl or .parquet with columns image and caption, or shards *.tar "
@@ -15,7 +15,9 @@ FORMS = (
 def why_not(places: Iterable[Path]) -> str:
     """What to do so that captions are found in one of the folders, as the end of a sentence."""
     for place in places:
-        for folder in [place, *subfolders(place)] if place.is_dir() else []:
+        if not place.is_dir() or sources(place):  # a benchmark, whose classes need no captions
+            continue
+        for folder in [place, *subfolders(place)]:
             said = _why_not(folder)
             if said:
                 return said
