@@ -42,7 +42,7 @@ class Reader:
         self.folder = folder
         self.said = ""
         self.names: dict[str, Any] = {}
-        for name in ("presets", "zoo/HUB", "hyma/methods"):
+        for name in ("presets", "zoo", "hyma/methods"):
             place = folder / name
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copytree(ROOT / name, place) if (ROOT / name).is_dir() else shutil.copy(ROOT / name, place)

@@ -16,6 +16,7 @@ from hyma.common import params
 from hyma.common.errors import HymaError
 from hyma.encoders.base.params import ImageEncoderParams, TextEncoderParams
 from hyma.plan import short_lists, specs
+from hyma.plan.experiment import Experiment
 from hyma.plan.models import SENTENCE
 from hyma.plan.short_lists import DEMO, SIZES, Encoders
 from hyma.readers.base.params import DataSource
@@ -112,6 +113,15 @@ def test_what_it_writes_can_be_prepared() -> None:
             meta = prepare(DataSource.model_validate(entry), Path("out"), f"{part}.{slug}")
             sizes[slug] = (meta.images, meta.task, len(meta.skipped))
     assert sizes == {"photos": (130, "pairs", 0), "photos_held_out": (50, "retrieval", 0)}
+
+
+def test_with_the_other_sections_it_is_an_experiment() -> None:
+    captioned("photos", 170)
+    written = init("photos", "--demo")
+    preset = yaml.safe_load((ROOT / "presets/own-data.yaml").read_text(encoding="utf-8"))
+    own = {section: written[section] for section in MODELS}
+    experiment = params.validate(preset | own, Experiment)
+    assert len(experiment.image_encoders) * len(experiment.text_encoders) == 15
 
 
 def test_pictures_of_the_training_set_rank_nothing(capsys: Capture) -> None:
@@ -319,7 +329,7 @@ def test_a_file_that_is_there_is_kept() -> None:
     assert init("photos", "--demo", "--force")
 
 
-def test_it_says_what_it_found_and_what_to_do_next(capsys: Capture) -> None:
+def test_it_says_what_it_experimentand_what_to_do_next(capsys: Capture) -> None:
     captioned("photos", 600)
     init("photos", "--demo")
     assert capsys.readouterr().out == (

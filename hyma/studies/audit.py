@@ -71,8 +71,9 @@ def one_size(
 
     Returns:
         ``finals``, ``sample``; ``cost``, the search's and the trained pairs' FLOPs as a share of the whole grid's, the
-        mean; ``close``, how often the pick is within 1% of the best pair; ``regret``, its mean; for ``spearman``,
-        ``ndcg@5`` and ``regret`` how often the interval holds the truth (``…_held``) and how wide it is (``…_width``).
+        mean, and ``dearest``, the largest; ``close``, how often the pick is within 1% of the best pair; ``regret``, its
+        mean; for ``spearman``, ``ndcg@5`` and ``regret`` how often the interval holds the truth (``…_held``) and how
+        wide it is (``…_width``).
     """
     best, rows = max(true.values()), []
     for seed in range(redraws):
@@ -89,7 +90,8 @@ def one_size(
             row |= {f"{key}_held": low - SLACK <= (value or 0.0) <= high + SLACK, f"{key}_width": high - low}
         rows.append(row)
     means = {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}
-    return {"finals": size[0], "sample": size[1], **means}
+    dearest = float(max(row["cost"] for row in rows))
+    return {"finals": size[0], "sample": size[1], **means, "dearest": dearest}
 
 
 def chosen(ranking: Json, names: Sequence[str]) -> dict[str, Scores]:
