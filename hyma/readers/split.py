@@ -98,15 +98,18 @@ def _chosen(rows: list[_Row], wanted: int) -> set[str]:
     alike = defaultdict(list)
     for row in rows:
         alike[row.size].append(row)
-    digests: dict[int, Counter[str]] = {}
+    digests: dict[str, str] = {}
+    often: Counter[str] = Counter()
     chosen: set[str] = set()
     for row in sorted(rows, key=lambda row: row.key):
         if len(chosen) == wanted:
             break
         same = alike[row.size]
-        if len(same) > 1 and row.size not in digests:
-            digests[row.size] = Counter(other.content() for other in same)
-        if len(same) == 1 or digests[row.size][row.content()] == 1:
+        if len(same) > 1 and row.name not in digests:
+            read = {other.name: other.content() for other in same}
+            digests |= read
+            often.update(read.values())
+        if len(same) == 1 or often[digests[row.name]] == 1:
             chosen.add(row.name)
     return chosen
 

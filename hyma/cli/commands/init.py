@@ -3,7 +3,7 @@
 A folder may hold a table of captions (captions.csv, .jsonl, .parquet), shards (*.tar), a folder of pictures a class,
 or one of the published data sets; the folders directly in it are looked at, too. The largest captioned set trains,
 the others rank the pairs. If there is only one, some of its pictures are held out: two tables are written to
-data/split/, and your pictures stay where they are. No picture is opened, and nothing is downloaded.
+data/split/, and your pictures stay where they are. No picture is decoded, and nothing is downloaded.
 """
 
 import argparse
