@@ -24,13 +24,13 @@ def page(records: Mapping[str, Json]) -> str:
     order = provisional({name: places[name] for name in judges})
     closed = [name for name in judges if judges[name]["connectors"] != "none"]
     header = ["", "pair", *(f"{told[name]['label']}: recall@5" for name in closed)]
-    header += [f"{own['label']}: place" for own in told.values()]
+    header += [f"{told[name]['label']}: place" for name in told if name not in closed]
     rows = [
         [
             str(number),
             pair(entry),
             *(points(told[name]["scores"].get(entry)) for name in closed),
-            *(str(of.get(entry, "failed")) for of in places.values()),
+            *(str(places[name].get(entry, "failed")) for name in told if name not in closed),
         ]
         for number, entry in enumerate(order, start=1)
     ]
