@@ -20,6 +20,7 @@ SLOW_FILES = (
         "docs",
         "dry_run",
         "notebook",
+        "own_data",
         "page",
         "plan_stages",
         "presets",
@@ -43,7 +44,7 @@ SLOW_FILES = (
 """Of tests/test_<name>.py: those that start processes, or work for long."""
 
 
-LONG = ("notebook", "real_formats", "resume", "peer_model", "docs", "zoo")
+LONG = ("notebook", "own_data", "real_formats", "resume", "peer_model", "docs", "zoo")
 """Of these, what takes longest."""
 
 

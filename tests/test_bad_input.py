@@ -42,7 +42,7 @@ def listing(folder: Path) -> dict[str, int]:
         (lambda p: p["hyma"].update(bmm=3), "params.yaml: hyma.bmm: unknown key; did you mean 'bm'?"),
         (
             lambda p: p.update(gird=p.pop("grid")),
-            "params.yaml: grid: missing; add it (and 1 more)",
+            "params.yaml: gird: unknown key; did you mean 'grid'?",
         ),
         (
             lambda p: p["connector"].update(holdout=0.9),
@@ -61,7 +61,7 @@ def listing(folder: Path) -> dict[str, int]:
             lambda p: p["text_encoders"].update(vit=p["text_encoders"]["words"]),
             "params.yaml: text_encoders.vit: an image encoder has this slug too; rename one",
         ),
-        (lambda p: p.pop("seed"), "params.yaml: seed: missing; add it"),
+        (lambda p: p.pop("benchmarks"), "params.yaml: benchmarks: missing; add it"),
     ],
     ids=["unknown key", "mistyped section", "out of range", "bm", "source", "slug twice", "missing"],
 )
@@ -211,11 +211,11 @@ def test_features_of_another_width(scratch: Project) -> None:
     """Benchmark features narrower than those that the connector was trained on."""
     file = scratch.folder / "features/benchmarks/image/vit/coco.arrow"
     spoil(file, lambda ids, values: (ids, values[:, :-1]))
-    message = refused(scratch, "evaluate")
-    assert (
-        "features/benchmarks/image/vit/coco.arrow: feature: width is 63, the connectors were trained on 64"
-        in message
-    )
+    for kind in ("searches", "grid"):
+        assert (
+            "features/benchmarks/image/vit/coco.arrow: feature: width is 63, the connectors were trained on 64"
+            in refused(scratch, "evaluate", kind)
+        )
 
 
 def test_damaged_features(scratch: Project) -> None:
@@ -232,6 +232,7 @@ def test_cuda_where_there_is_none(scratch: Project) -> None:
     params = scratch.params()
     params["device"] = "cuda"
     scratch.write_params(params)
+    scratch.run("python", "-m", "stages.check")
     message = refused(scratch, "train_hyma")
     assert (
         message

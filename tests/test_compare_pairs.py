@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import yaml
 from PIL import Image
 
 from hyma.cli.command import main
@@ -98,7 +97,7 @@ def write_run(root: Path) -> None:
     flops = {method: {"total": 1e9, "parts": {"all": 1e9}} for method in ("grid", "hyma", "cka")}
     kept = {method: records.read(method, PAIRS) for method in flops}
     write_json(root / "metrics/ranking.json", rank(scores, {"methods": flops}, kept))
-    (root / "params.yaml").write_text(yaml.safe_dump({"seed": 1}))
+    write_json(root / "metrics/settings.yaml", {"seed": 1, "device": "cpu"})
 
 
 def _write_benchmark(root: Path, name: str, found: dict[str, dict[str, Stitch]]) -> dict[str, Any]:

@@ -23,14 +23,21 @@ def test_a_dry_run_lists_the_stages_in_a_fresh_clone(preset: str | None, tmp_pat
         "check",
         "extract_image",
         "extract_text",
+        "untrained",
+        "first",
         "train_hyma",
-        "train_grid",
         "search",
+        "evaluate",
+        "finals",
+        "train_grid",
+        "evaluate_grid",
         "rank",
         "report",
         "export",
     )
     assert {name: listed.count(name) for name in once} == dict.fromkeys(once, 1)
+    # The first answer comes before anything is trained.
+    assert listed.index("first") < min(map(listed.index, ("train_hyma", "search", "train_grid")))
     for side in ("image", "text"):
         assert listed.count(f"{side}_weights") == len(params[f"{side}_encoders"])
     assert listed.count("prepare") == len(params["benchmarks"])

@@ -7,7 +7,7 @@ import pytest
 from tests.project import METHODS, Project, without_instance
 
 BENCHMARKS = ["imagenet", "cifar100", "coco", "flickr8k", "okvqa", "textvqa"]
-AFTER_SEARCH = {"evaluate", "rank", "report", "export"}
+AFTER_SEARCH = {"evaluate", "finals", "rank", "report", "export"}
 
 
 def test_run_ends_in_a_ranked_report(fresh_run: tuple[Project, list[str]]) -> None:
@@ -21,7 +21,12 @@ def test_run_ends_in_a_ranked_report(fresh_run: tuple[Project, list[str]]) -> No
         assert set(content["methods"]) == {"grid", "hyma", "refine", *METHODS, "ask_llm", "unimodal"}
     for name in BENCHMARKS:
         content = json.loads((project.folder / f"metrics/benchmarks/{name}.json").read_text())
-        assert content["protocols"][content["protocol"]]["methods"]["grid"].keys() == pairs
+        own = json.loads((project.folder / f"metrics/grid/{name}.json").read_text())
+        methods = content["protocols"][content["protocol"]]["methods"]
+        assert (
+            own["protocols"][content["protocol"]]["methods"]["grid"].keys() == methods["hyma"].keys() == pairs
+        )
+        assert "grid" not in methods
     for method, cost in ranking["cost"].items():
         assert cost["flops"] == pytest.approx(sum(cost["parts"].values()))
         assert cost["seconds"] > 0
@@ -30,11 +35,11 @@ def test_run_ends_in_a_ranked_report(fresh_run: tuple[Project, list[str]]) -> No
         "hyma_two_sided",
         "cca",
     }
-    methods = (project.folder / "reports/methods.md").read_text()
-    assert all(of["label"] in methods for of in ranking["methods"].values())
+    written = (project.folder / "reports/methods.md").read_text()
+    assert all(of["label"] in written for of in ranking["methods"].values())
     page = (project.folder / "reports/ranking.md").read_text()
     assert f"**Stitch {ranking['winner']['pair'].replace('-', ' × ')}.**" in page
-    assert {"train_grid", "search", "recorded@ask_llm"} <= set(ran)
+    assert {"untrained", "first", "finals", "train_grid", "search", "recorded@ask_llm"} <= set(ran)
     assert len(ran) == len(set(ran))
 
 
@@ -61,10 +66,11 @@ def test_studies_end_in_reports(changing: Project) -> None:
         "study_bm",
         "study_budget",
         "study_stability",
+        "study_audit",
         "study_report",
     }
     summary = json.loads((changing.folder / "metrics/studies.json").read_text())
     assert list(summary["methods"]) == ["grid", "hyma", "refine", *METHODS]
-    for name in ("seeds", "unseen", "bm", "budget", "stability"):
+    for name in ("seeds", "unseen", "bm", "budget", "stability", "audit"):
         assert "nan" not in (changing.folder / f"reports/{name}.md").read_text().lower()
     assert changing.stages("repro", "studies/dvc.yaml") == []

@@ -22,6 +22,8 @@ from tests.project import Project
 RANKING: dict[str, Any] = {
     "pairs": 2,
     "oracle": "grid",
+    "trained": {"oracle": "full", "pairs": ["resnet-words", "vit-words"]},
+    "audit": None,
     "protocol": "standard",
     "winner": {"pair": "resnet-words", "method": "grid"},
     "methods": {"grid": {"label": "grid search"}, "hyma": {"label": "HYMA"}, "cka": {"label": "CKA"}},

@@ -13,7 +13,9 @@ from safetensors.torch import load_file, save_file
 from tests.project import Project
 
 BEFORE_A_SEARCH = ("extract", "inputs/", "embedded/")
-AFTER_A_SEARCH = {"evaluate", "rank", "report", "export"}
+AFTER_A_SEARCH = {"evaluate", "finals", "rank", "report", "export"}
+UNTRAINED, TRAINED = ("cca", "cka", "random"), ("hyma_two_sided", "autopair")
+"""Of the small experiment's methods, those of the stages ``untrained`` and ``search``."""
 
 
 @pytest.fixture(scope="module")
@@ -85,19 +87,19 @@ def test_nothing_changed(project: Project) -> None:
 
 
 def test_a_search_method(project: Project) -> None:
-    """It runs again, with what follows; no other method does."""
+    """It runs again, with what follows; no other method does, and no pair is trained."""
     edit(project, "hyma/methods/cca.py")
-    assert changed(project) == {"check", "search"}
+    assert changed(project) == {"check", "untrained", "search"}
     ran, kept = repro(project)
-    assert ran <= {"check", "search"} | AFTER_A_SEARCH
-    methods = project.params()["search"]["methods"]
-    assert sorted(kept["search"]) == sorted(set(methods) - {"cca"})
+    assert ran <= {"check", "untrained", "first", "search"} | AFTER_A_SEARCH
+    assert sorted(kept["untrained"]) == sorted({*UNTRAINED} - {"cca"})
+    assert sorted(kept["search"]) == sorted(TRAINED)
 
 
 def test_a_template_of_the_report(project: Project) -> None:
     edit(project, "hyma/report/templates/page.html.j2")
-    assert changed(project) == {"report"}
-    assert repro(project)[0] == {"report"}
+    assert changed(project) == {"first", "report"}
+    assert repro(project)[0] == {"first", "report"}
 
 
 def test_a_reader(project: Project) -> None:
@@ -111,12 +113,22 @@ def test_pairs_a_step(project: Project) -> None:
     params = project.params()
     params["hyma"]["bm"] = 2
     project.write_params(params)
-    assert changed(project) == {"check", "train_hyma"}
+    assert changed(project) == {"check"}  # which writes the settings that the others depend on
     ran, kept = repro(project)
     assert ran == {"check", "train_hyma", "refine"} | AFTER_A_SEARCH
     again = {name for name in kept["evaluate"] if name.endswith(("-hyma", "-refine"))}
     assert not again
-    assert any(name.endswith("-grid") for name in kept["evaluate"])
+    assert any(name.endswith("-cca") for name in kept["evaluate"])
+
+
+def test_a_default_said_aloud(project: Project) -> None:
+    """Nothing runs but the check: what stages depend on are the settings, and these stay."""
+    params = project.params()
+    assert "finals" not in params
+    params["finals"] = {"top": "auto"}
+    params["hyma"]["clip"] = 1.0
+    project.write_params(params)
+    assert repro(project)[0] == {"check"}
 
 
 def test_a_new_image_encoder(project: Project) -> None:
@@ -168,7 +180,7 @@ def test_a_new_benchmark(project: Project) -> None:
     """Every encoder encodes it, and nothing else; nothing is trained."""
     params = add(project, "benchmarks", "cifar100")
     ran, kept = repro(project)
-    assert not {name for name in ran if name.startswith(("train", "search", "refine"))}
+    assert not {name for name in ran if name.startswith(("train", "search", "untrained", "refine"))}
     assert {name for name in ran if name.startswith("inputs/")} == {"inputs/dvc.yaml:prepare@again"}
     for side in ("image", "text"):
         assert sorted(kept[f"extract_{side}"]) == of_all_sets(
@@ -183,8 +195,9 @@ def test_a_method_switched_on(project: Project) -> None:
     params["search"]["ridge"] = {"samples": 200}
     project.write_params(params)
     ran, kept = repro(project)
-    assert ran == {"check", "search"} | AFTER_A_SEARCH
-    assert sorted(kept["search"]) == sorted(before)
+    assert ran - {"search"} == {"check", "untrained", "first", "evaluate_grid"} | AFTER_A_SEARCH
+    assert sorted(kept["untrained"]) == sorted(UNTRAINED)
+    assert sorted(kept.get("search", TRAINED)) == sorted(TRAINED)
 
 
 def test_no_method_at_all(project: Project) -> None:
@@ -193,8 +206,9 @@ def test_no_method_at_all(project: Project) -> None:
     params["search"] |= {"methods": [], "recorded": {}}
     project.write_params(params)
     ran, kept = repro(project)
-    assert ran == {"check", "search"} | AFTER_A_SEARCH
-    assert kept["search"] == []
+    assert ran == {"check", "untrained", "first", "search", "evaluate_grid"} | AFTER_A_SEARCH
+    assert (kept["untrained"], kept["search"]) == ([], [])
+    assert "There is none" in (project.folder / "reports/first.md").read_text()
     ranking = json.loads((project.folder / "metrics/ranking.json").read_text())
     assert list(ranking["methods"]) == ["grid", "hyma", "refine", "unimodal"]
 
@@ -204,9 +218,8 @@ def test_the_kind_of_connector(project: Project) -> None:
     params = project.params()
     params["connector"]["kind"] = "linear"
     project.write_params(params)
-    searches = {"train_hyma", "train_grid", "refine", "search"}
-    assert changed(project) == {"check"} | searches
-    assert repro(project)[0] == {"check"} | searches | AFTER_A_SEARCH
+    searches = {"train_hyma", "train_grid", "refine", "untrained", "search"}
+    assert repro(project)[0] == {"check"} | searches | AFTER_A_SEARCH | {"first", "evaluate_grid"}
 
 
 def test_what_was_kept_may_be_deleted(project: Project) -> None:

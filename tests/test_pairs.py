@@ -2,7 +2,6 @@
 
 import doctest
 import sys
-from collections.abc import Iterator
 from html.parser import HTMLParser
 from typing import Any
 
@@ -13,7 +12,7 @@ import torch
 import hyma
 from hyma import methods
 from hyma.common.errors import HymaError
-from hyma.memory import defaults
+from hyma.common.params import by_rule
 from hyma.memory import search_pairs as pairs
 from hyma.memory.pair_ranking import Ranking
 from hyma.memory.search_pairs import search_pairs
@@ -23,8 +22,9 @@ from hyma.search import hyma_search
 from hyma.search.params import HymaParams
 from hyma.stitching import grid
 from hyma.stitching.connectors import Stitch
-from hyma.stitching.params import ConnectorParams, GridParams
+from hyma.stitching.params import STEPS, ConnectorParams, GridParams
 from hyma.stitching.result import SearchResult
+from hyma.stitching.shapes import Shapes
 from hyma.stitching.table import Streamed
 from hyma.stitching.training_set import TrainingFeatures, assemble
 
@@ -82,7 +82,7 @@ def test_defaults_work_for_any_size(count: int) -> None:
     for name, result in found.results.items():
         assert not result.failed, name
         if name not in ("autopair", "refine"):  # these are on a budget
-            assert result.steps == 0 or result.steps >= defaults.STEPS, name
+            assert result.steps == 0 or result.steps >= STEPS, name
 
 
 def test_it_is_the_search_of_the_pipeline() -> None:
@@ -90,7 +90,8 @@ def test_it_is_the_search_of_the_pipeline() -> None:
     images, texts = features(captions=2)
     connector = {"kind": "linear", "normalise": "l2", "logit_scale": 20, "holdout": 0.2, "hidden": 8}
     own: dict[str, Any] = {
-        "hyma": {"bm": 2, "batch": 40, "epochs": 3, "components": 8, "lr": 0.01, "beta2": 0.999},
+        "hyma": {"bm": 2, "batch": 40, "epochs": 3, "components": 8, "lr": 0.01, "beta2": 0.999}
+        | {"samples": 100, "shrinkage": 0.2},
         "grid": {"batch": 50, "epochs": 2, "weight_decay": 0.0},
     }
     image_of_text = np.arange(200).repeat(2)
@@ -383,7 +384,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"image_of_text": np.arange(30) // 2}, "image_features: 15 captioned images; give at least 24"),
     ({"methods": []}, "methods: none given"),
     ({"methods": ["hyna"]}, r"methods: 'hyna': no such search method; did you mean hyma"),
-    ({"methods": ["qqq"]}, "methods: 'qqq': no such search method; known: hyma, grid, refine, autopair"),
+    ({"methods": ["qqq"]}, "methods: 'qqq': no such search method; known: grid, hyma, refine, autopair"),
     ({"methods": ["refine"]}, "methods: refine starts from HYMA's connectors; add 'hyma'"),
     ({"settings": {"cca": {}}}, r"settings.cca: not among methods \(hyma\)"),
     ({"settings": ["cca"]}, "settings: should be a mapping"),
@@ -424,19 +425,23 @@ def test_mistakes_stop_before_anything_runs(monkeypatch: pytest.MonkeyPatch) -> 
     assert ran == []
 
 
-@pytest.fixture(params=["hyma", "grid", "refine", *methods.known()])
-def method(request: pytest.FixtureRequest) -> Iterator[str]:
-    return request.param
+@pytest.mark.parametrize("name", ["hyma", "grid", "refine", *methods.known()])
+def test_settings_are_those_of_the_sections_rules(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is given stays; all else is what the section says, by default or by rule, for rows as here."""
+    asked: dict[str, Any] = {}
 
+    def note(name: str, features: TrainingFeatures, own: Any, connector: ConnectorParams, *_: Any) -> Any:
+        asked[name] = (Shapes.of(features, connector, 0), own)
+        return SearchResult(name, dict.fromkeys(map("-".join, features.pairs), 0.0), 0.0)
 
-def test_defaults_are_settings(method: str) -> None:
-    """For rows in plenty they are a section of params.yaml as the committed one has them, but for budgets."""
-    rows = torch.arange(9500)
-    images, texts = ({slug: torch.zeros(1, 96)} for slug in ("a", "b"))
-    data = TrainingFeatures(images, texts, rows, rows, rows[:10])
-    own = model(method)(**defaults.settings(method, data, ConnectorParams()))
-    assert own.model_dump().get("bm", 1) == 1
-    batches = {"hyma": 112, "hyma_two_sided": 112, "cgs": 112, "grid": 512, "grid_large": 2048}
-    assert own.model_dump().get("batch", 256) == batches.get(method, 256)
-    if method == "cgs":
-        assert own.model_dump()["samples"] == 3 * 84 * 112
+    monkeypatch.setattr(pairs, "run_method", note)
+    chosen = list(dict.fromkeys([name, *(["hyma"] if name == "refine" else [])]))
+    search_pairs(*features(), chosen, device="cpu")
+    sizes, own = asked[name]
+    assert len(sizes.pairs) == 4
+    assert own == model(name)(**by_rule(model(name), {}, sizes))
+    key = next((key for key in ("lr", "samples", "keep") if key in model(name).model_fields), None)
+    if key is not None:
+        given = {key: 0.25 if key != "samples" else 150}
+        search_pairs(*features(), chosen, settings={name: given}, device="cpu")
+        assert asked[name][1].model_dump().items() >= given.items()

@@ -10,14 +10,17 @@ from hyma import methods
 from hyma.common.errors import HymaError
 from hyma.common.params import validate
 from hyma.methods.autopair import rung_sizes
+from hyma.search.params import HymaParams
 from hyma.stitching import grid
 from hyma.stitching.connectors import ConnectorSpec
 from hyma.stitching.params import ConnectorParams, GridParams
 from hyma.stitching.result import SearchResult, merge
+from hyma.stitching.shapes import Shapes
 from hyma.stitching.training_set import TrainingFeatures
 from tests.test_search import toy
 
 CONNECTOR = ConnectorParams(kind="mlp1", hidden=32, normalise="standardise", logit_scale=20)
+PLENTY = Shapes.expected({"plain": 12, "wide": 16}, {"turned": 20, "noise": 10}, (9000, 9000), CONNECTOR, 0)
 PAIRS = ["plain-turned", "plain-noise", "wide-turned", "wide-noise"]
 ENOUGH = {"cgs": {"samples": 8 * 128}, "grid_large": {"epochs": 10}, "autopair": {"flops": 5e8}}
 each = pytest.mark.parametrize("name", ENOUGH)
@@ -98,11 +101,11 @@ def test_cgs_stops_within_an_epoch() -> None:
 
 def test_cgs_refuses_a_budget_below_one_batch() -> None:
     message = (
-        r"params\.yaml: search\.cgs\.samples: 127 is less than one batch of 128; raise it to at least 128"
+        r"params\.yaml: search\.cgs\.samples: 111 is less than one batch of 112; raise it to at least 112"
     )
     with pytest.raises(HymaError, match=message):
-        run("cgs", toy(), samples=127)
-    assert run("cgs", toy(), samples=128).steps == 4
+        run("cgs", toy(), samples=111)
+    assert run("cgs", toy(), samples=112).steps == 4
     # The batch is the data's where these are fewer.
     with pytest.raises(HymaError, match=r"samples: 59 is less than one batch of 60; raise it to at least 60"):
         run("cgs", toy(100), samples=59)
@@ -171,7 +174,7 @@ def test_autopair_goes_on_from_a_rungs_weights() -> None:
     data, seed = toy(), 3
     found = run("autopair", data, seed, batch=60, flops=2 * 30 * step_of(*PAIRS))
     second = 30 * step_of(*PAIRS) // step_of("plain-turned", "wide-turned")
-    params = GridParams(batch=60)
+    params = GridParams(batch=60, weight_decay=0)
     first = merge(grid.train_pairs(data, params, CONNECTOR, seed, data.seen, "by hand", steps=30))
     for name in ("plain-noise", "wide-noise"):
         for key, weight in first.stitches[name].connector.items():
@@ -193,7 +196,7 @@ def test_autopair_of_one_rung_is_grid_search_on_a_budget() -> None:
     data = toy()
     two = replace(data, images={"plain": data.images["plain"]})
     found = run("autopair", two, batch=60, flops=7 * step_of("plain-turned", "plain-noise"))
-    assert same(found, run("cgs", two, batch=60, samples=7 * 60, lr=0.01))
+    assert same(found, run("cgs", two, batch=60, samples=7 * 60, lr=0.01, weight_decay=0))
 
 
 def test_later_rungs_score_higher() -> None:
@@ -279,7 +282,6 @@ def test_loss_that_is_not_finite_names_the_method(name: str) -> None:
     ("name", "changes", "message"),
     [
         ("cgs", {"samples": 0}, "search.cgs.samples: input should be greater than or equal to 1"),
-        ("cgs", {}, "search.cgs.samples: missing; add it"),
         ("cgs", {"samples": 500, "epochs": 3}, "search.cgs.epochs: unknown key"),
         ("autopair", {"flops": 1e9, "epochs": 3}, "search.autopair.epochs: unknown key"),
         ("autopair", {"flops": 0}, "search.autopair.flops: input should be greater than 0"),
@@ -294,6 +296,25 @@ def test_params_out_of_range(name: str, changes: dict[str, Any], message: str) -
 
 
 def test_defaults() -> None:
-    assert methods.load("cgs").Params(samples=1).batch == 128
+    assert methods.load("cgs").Params().batch == HymaParams.RULES["batch"](
+        PLENTY, {}
+    )  # to show what HYMA shows
     assert methods.load("grid_large").Params().batch == 16384
-    assert methods.load("autopair").Params(flops=1).keep == 0.5
+    assert methods.load("autopair").Params().keep == 0.5
+
+
+def test_by_rule_cgs_shows_every_pair_what_hyma_does() -> None:
+    own = validate({}, methods.load("cgs").Params, sizes=PLENTY)
+    hyma = validate({}, HymaParams, sizes=PLENTY)
+    assert hyma.bm == len(PLENTY.pairs) == 4  # all pairs in every step
+    epoch = PLENTY.train // hyma.batch
+    assert (own.batch, own.samples) == (hyma.batch, hyma.epochs * epoch * hyma.batch)
+    # Of so little data that it would see less than all of it once, it sees all.
+    seen = Shapes.expected({f"i{n}": 12 for n in range(50)}, PLENTY.texts, (100_000, 100_000), CONNECTOR, 0)
+    assert validate({}, methods.load("cgs").Params, sizes=seen).samples == seen.train
+
+
+def test_by_rule_autopair_spends_an_eighth_of_grid_search() -> None:
+    whole = grid.cost(PLENTY, validate({}, GridParams, sizes=PLENTY))
+    found = validate({}, methods.load("autopair").Params, sizes=PLENTY)
+    assert found.flops == pytest.approx(sum(whole.values()) / 8)

@@ -10,8 +10,10 @@ from typing import Any, get_args
 import pytest
 import yaml
 
+from hyma.common.settings import FILE as SETTINGS
 from hyma.common.sources import closure, imported, modules
 from hyma.methods import known
+from hyma.methods.shared.run import OWN
 from hyma.readers.base.params import Own, Published
 from tests.project import Project
 
@@ -25,6 +27,7 @@ STAGES: dict[str, Any] = {
 ALL_METHODS = [f"hyma.methods.{name}" for name in known()]
 BY_NAME = {
     "check": ALL_METHODS,
+    "untrained": ALL_METHODS,
     "search": ALL_METHODS,
     "study_seeds": ALL_METHODS,
     "extract_image": modules("hyma.encoders.sources"),
@@ -35,9 +38,12 @@ NO_MATTER = {"stages"}
 """How threads wait changes no result."""
 PLUMBING = {f"hyma.common.{name}" for name in ("errors", "files", "params", "run")}
 """Not declared by the stages that train the zoo, whose results git keeps: how files are written changes none."""
+READ_BY_NAME = {"study_seeds": set(OWN)}
+"""Stage → the sections that it reads by name, which no call shows."""
 READERS = {"hyma/model/of_run.py"}
 """Modules of the library that read sections by themselves."""
 NAMES = "metrics/names"
+PARAMS = Path("params.yaml")
 CHECKS_ALL = "check"
 """The one stage that reads the whole of params.yaml, and depends on the file itself."""
 
@@ -120,12 +126,35 @@ def test_a_missing_package_would_be_found() -> None:
 def test_declared_params_and_names_are_read(name: str) -> None:
     """What a stage declares and never reads would run it again for nothing."""
     files = [ROOT / file for file in runs(name) if file.startswith("stages/") or file in READERS]
-    read, listed = (set.union(*(named(file, call) for file in files)) for call in ("params.read", "names"))
-    assert {key.split(".")[0] for key in STAGES[name].get("params", [])} <= read
+    given, settings, listed = (
+        set.union(*(named(file, call) for file in files))
+        for call in ("params.read", "settings.read", "names")
+    )
+    read = {str(PARAMS): given, str(SETTINGS): settings | READ_BY_NAME.get(name, set())}
+    declared = params_of(name)
+    assert declared.keys() <= read.keys()
+    for file, keys in declared.items():
+        assert {key.split(".")[0] for key in keys} <= read[file], file
     assert {Path(dep).stem for dep in STAGES[name]["deps"] if dep.startswith(f"{NAMES}/")} - {
         "checked"
     } <= listed
     assert listed or NAMES not in STAGES[name]["deps"]
+
+
+def params_of(name: str) -> dict[str, list[str]]:
+    """The keys that a stage declares, by the file that they stand in."""
+    found: dict[str, list[str]] = {}
+    for entry in STAGES[name].get("params", []):
+        for file, keys in (entry if isinstance(entry, dict) else {str(PARAMS): [entry]}).items():
+            found.setdefault(file, []).extend(keys)
+    return found
+
+
+def test_params_are_told_apart_by_file() -> None:
+    found = params_of("export")
+    assert found.keys() == {"params.yaml", "metrics/settings.yaml"}
+    assert "benchmarks" in found["params.yaml"]
+    assert "export" in found["metrics/settings.yaml"]
 
 
 def named(file: Path, function: str) -> set[str]:
@@ -140,24 +169,42 @@ def named(file: Path, function: str) -> set[str]:
 
 @pytest.mark.parametrize("name", [name for name in STAGES if name != CHECKS_ALL])
 def test_read_params_are_declared(name: str, scratch: Project) -> None:
-    """Every stage does its work with a params.yaml that holds only what it declares, and no other lists of names."""
+    """Every stage does its work with params and settings that hold only what it declares, and none but its inputs.
+
+    Of what other stages left, that is: their names, figures and models.
+    """
     params = scratch.params()
-    stage = STAGES[name]
-    command, declared = filled(stage["cmd"], name, params), stage.get("params", [])
-    scratch.write_params(cut(params, [filled(key, name, params) for key in declared]))
-    if NAMES not in stage["deps"]:
-        for file in (scratch.folder / NAMES).glob("*.json"):
-            if f"{NAMES}/{file.name}" not in stage["deps"]:
-                file.unlink()
+    stage, declared = STAGES[name], params_of(name)
+    command = filled(stage["cmd"], name, params)
+    for file in map(str, (PARAMS, SETTINGS)):
+        content = yaml.safe_load((scratch.folder / file).read_text())
+        keys = [filled(key, name, params) for key in declared.get(file, [])]
+        (scratch.folder / file).write_text(yaml.safe_dump(cut(content, keys), sort_keys=False))
     if name == "study_report":  # the committed studies: the small experiment's may not have run
         shutil.copytree(ROOT / "metrics/studies", scratch.folder / "metrics/studies", dirs_exist_ok=True)
+    hide(scratch.folder, [filled(dep, name, params) for dep in stage["deps"] if "${item" not in dep])
     scratch.run(*command.split())
 
 
+def hide(folder: Path, inputs: list[str]) -> None:
+    """Take away what other stages left, but for these inputs and the settings."""
+    for file in [*(folder / "metrics").rglob("*"), *(folder / "models").rglob("*")]:
+        place = file.relative_to(folder)
+        if file.is_file() and place != SETTINGS and not any(covers(dep, str(place)) for dep in inputs):
+            file.unlink()
+
+
 def test_an_undeclared_param_is_found_missing(scratch: Project) -> None:
-    scratch.write_params(cut(scratch.params(), ["seed"]))
+    settings = yaml.safe_load((scratch.folder / SETTINGS).read_text())
+    (scratch.folder / SETTINGS).write_text(yaml.safe_dump(cut(settings, ["seed"])))
     message = scratch.run("python", "-m", "stages.train_hyma", code=1)
-    assert message == "error: params.yaml: connector: missing; add it\n"
+    assert message == "error: metrics/settings.yaml: connector: missing; add it\n"
+
+
+def test_an_undeclared_input_is_found_missing(scratch: Project) -> None:
+    hide(scratch.folder, ["metrics/names", "metrics/finals.json"])
+    message = scratch.run("python", "-m", "stages.rank", code=1)
+    assert message.startswith("error: metrics/benchmarks/imagenet.json: file not found")
 
 
 def filled(text: str, stage: str, params: dict[str, Any]) -> str:
@@ -173,7 +220,6 @@ def filled(text: str, stage: str, params: dict[str, Any]) -> str:
         for step in sections[stage]:
             section = section[step]
         text = text.replace("${key}", list(section)[-1])
-    text = text.replace("${item}", str(params["studies"]["seeds"][0]))
     assert not re.search(r"\$\{", text), text
     return text
 

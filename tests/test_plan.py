@@ -3,6 +3,7 @@
 import json
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,13 @@ from hyma.embedded.zoo.params import ZooParams
 from hyma.encoders.base.params import ImageEncoderParams, TextEncoderParams
 from hyma.methods import load
 from hyma.methods.shared.run import known, model, run_method
+from hyma.methods.shared.switch import SearchParams
 from hyma.plan import duration, encoders, memory, methods, missing, page, rows, sizes, weights
 from hyma.plan.experiment import Experiment
 from hyma.plan.gather import gather
 from hyma.plan.models import Facts, UnknownError, count
 from hyma.plan.stages import KEEP, RESTORE, RUN, Stage
+from hyma.ranking.params import AuditParams, FinalsParams
 from hyma.search import hyma_search, refine
 from hyma.search.params import HymaParams, RefineParams
 from hyma.stitching import grid
@@ -145,7 +148,7 @@ class TestMethods:
         ran = json.loads((ROOT / "metrics/flops.json").read_text())["methods"]
         planned = methods.shapes(experiment, encoders.look(experiment), rows.look(experiment))
         assert planned is not None
-        counted = methods.count(experiment, methods.sections(experiment), planned)
+        counted = methods.count(experiment, methods.sections(experiment, planned), planned)
         for name, parts in counted.items():
             assert parts is not None
             if name in ONLY_AFTER:
@@ -170,14 +173,16 @@ class TestMethods:
         before = {"all": 3.0}
         assert refine.cost(RefineParams(flops=5.0), before) == {"the search before": 3.0, "refinement": 5.0}
 
-    def test_expected_shapes_are_those_of_the_split(self) -> None:
-        """700 images of two captions each, 5% held out."""
-        expected = Shapes.expected({"a": 8}, {"b": 4}, (700, 1400), CONNECTOR, 0)
+    @pytest.mark.parametrize(("holdout", "distinct"), [(0.05, 665), ("auto", 600)])
+    def test_expected_shapes_are_those_of_the_split(self, holdout: float | str, distinct: int) -> None:
+        """700 images of two captions each; auto holds out 100."""
+        connector = CONNECTOR.model_copy(update={"holdout": holdout})
+        expected = Shapes.expected({"a": 8}, {"b": 4}, (700, 1400), connector, 0)
         rows_M = np.arange(1400) // 2
         image, text = np.zeros((700, 8), np.float32), np.zeros((1400, 4), np.float32)
-        features = assemble({"a": [image]}, {"b": [text]}, rows_M, CONNECTOR, 0, torch.device("cpu"))
-        assert Shapes.of(features, CONNECTOR, 0) == expected
-        assert (expected.train, expected.distinct) == (1330, 665)
+        features = assemble({"a": [image]}, {"b": [text]}, rows_M, connector, 0, torch.device("cpu"))
+        assert Shapes.of(features, connector, 0) == expected
+        assert (expected.train, expected.distinct) == (2 * distinct, distinct)
 
     def test_the_dense_hypernetwork_needs_no_memory_to_be_counted(self) -> None:
         own = preset("paper-27")
@@ -192,7 +197,7 @@ class TestMethods:
         experiment = default()
         monkeypatch.delattr("hyma.methods.random.cost")
         planned = Shapes.expected({"a": 8}, {"b": 8}, (500, 500), experiment.connector, 0)
-        assert methods.count(experiment, methods.sections(experiment), planned)["random"] is None
+        assert methods.count(experiment, methods.sections(experiment, planned), planned)["random"] is None
 
 
 class TestSizes:
@@ -303,7 +308,7 @@ class TestMemory:
         own = default()
         planned = Shapes.expected({"a": 1000}, {"b": 1000}, (1_000_000, 1_000_000), own.connector, 0)
         monkeypatch.setattr(memory, "machine_memory", lambda: {"ram": 1e9, "gpu": 0.0, "device": 1e9})
-        found = memory.look(own, methods.sections(own), planned, {})
+        found = memory.look(own, methods.sections(own, planned), planned, {})
         assert found["streamed"]
         assert found["parts"]["training features"] == 0
 
@@ -311,12 +316,15 @@ class TestMemory:
 class TestDuration:
     def clock(self, **more: Any) -> duration.Clock:
         """Of the default with one pair of encoders, 60 GFLOPs a second in training and no other cost known."""
-        own = default()
+        chosen = SearchParams(methods=["cca", "ridge", "cgs"])
+        own = default().model_copy(update={"search": chosen})
         found = rows.look(own)
         image = encoders.Encoder("vit", own.image_encoders["vit"], facts(64))
         text = encoders.Encoder("bert", own.text_encoders["bert"], facts(128))
         shapes = Shapes.expected({"vit": 64, "resnet": 64}, {"bert": 128}, (10_000, 10_000), own.connector, 0)
-        flops = {"grid": {"all": 6e12}, "hyma": {"all": 6e11}, "cca": {"all": 6e10}, "odd": None}
+        flops = dict[str, dict[str, float] | None](
+            hyma={"all": 6e11}, cca={"all": 6e10}, ridge={"all": 1.2e11}, cgs={"all": 3e11}, cross=None
+        )
         parts = {
             "encoders": {"vit": image, "bert": text},
             "rows": found,
@@ -325,11 +333,20 @@ class TestDuration:
         } | more
         return duration.Clock(own, **parts)
 
+    def evaluated(self, benchmark: str) -> float:
+        """What a benchmark takes if it is the only one."""
+        clock = self.clock()
+        alone = {benchmark: clock.experiment.benchmarks[benchmark]}
+        found = replace(clock, experiment=clock.experiment.model_copy(update={"benchmarks": alone}))
+        return found.work("evaluate", "") or 0.0
+
     def test_seconds_are_counts_by_rates(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.chdir(tmp_path)
         clock = self.clock()
         assert clock.work("train_hyma", "") == pytest.approx(10)
-        assert clock.work("search", "cca") == pytest.approx(1)
+        # Methods that train nothing are a stage of their own.
+        assert clock.work("untrained", "") == pytest.approx(3)
+        assert clock.work("search", "") == pytest.approx(5)
         spent = sum(grid.cost(clock.shapes, clock.experiment.grid).values())
         assert clock.work("train_grid", "") == pytest.approx(spent / 60e9)
         assert clock.work("prepare", "coco") == 600 / 6000
@@ -338,8 +355,7 @@ class TestDuration:
         assert clock.work("extract_text", "") == pytest.approx(texts * 1e7 / 100e9)
         assert clock.work("train_image_encoder", "vit") == pytest.approx(3 * 14 * 8000 * 1e7 / 60e9)
         assert clock.work("world", "embedded") == (8000 + images) / 500
-        whole = clock.work("evaluate", "")
-        assert whole == pytest.approx(sum(clock.work("evaluate", name) or 0 for name in default().benchmarks))
+        assert clock.work("evaluate", "") == pytest.approx(sum(map(self.evaluated, default().benchmarks)))
 
     def test_the_last_run_tells_how_fast(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.chdir(tmp_path)
@@ -350,7 +366,7 @@ class TestDuration:
         duration.LAST_RUN.write_text(json.dumps({"cost": cost}))
         clock = self.clock(rates=duration.measured())
         assert clock.rates == {"grid": 2e12}
-        assert clock.work("search", "cca") == 6e10 / 2e12  # as grid search, where a method did not run
+        assert clock.work("search", "") == 3e11 / 2e12  # as grid search, where a method did not run
         assert clock.look([])["basis"] == "the last run here"
         duration.LAST_RUN.write_text("[]")
         assert duration.measured() == {}
@@ -364,21 +380,39 @@ class TestDuration:
             Stage("report", KEEP, 2000.0),
             Stage("something_new@x", RUN, 0.0),
         ]
-        found = self.clock().look(stages)
+        odd = SearchParams(methods=["cca", "cross"])
+        clock = self.clock()
+        clock = replace(clock, experiment=clock.experiment.model_copy(update={"search": odd}))
+        found = clock.look(stages)
         assert found["by_name"]["world"] == {"stages": 1, "start": 0.5, "dvc": 0.8, "work": 0}
         assert found["by_name"]["train_grid"]["start"] == 3.0
         assert found["by_name"]["rank"] == {"stages": 0, "start": 0, "dvc": 1.3, "work": 0}
         assert found["by_name"]["something_new"] == {"stages": 1, "start": 3.0, "dvc": 0.3, "work": 0}
         assert "report" not in found["by_name"]
-        assert found["not_estimated"] == ["search"]  # the others of its methods are not counted here
+        assert found["not_estimated"] == ["search"]  # what its method takes is not known
 
     def test_a_stage_starts_as_its_encoder_does(self) -> None:
         found = self.clock().look([Stage("extract_image", RUN, 0.0), Stage("extract_text", RUN, 0.0)])
         assert [own["start"] for own in found["by_name"].values()] == [6.0, 10.0]
 
-    @pytest.mark.parametrize("name", ["prepare@gone", "evaluate@gone"])
+    @pytest.mark.parametrize("name", ["prepare@gone", "prepare_training@gone"])
     def test_an_unknown_instance_is_named(self, name: str) -> None:
         assert self.clock().look([Stage(name, RUN, 0.0)])["not_estimated"] == [name]
+
+    @pytest.mark.parametrize(("oracle", "pairs"), [("full", 2), ("audit", 1), ("none", 0)])
+    def test_the_oracle_trains_what_it_is_asked_for(self, oracle: str, pairs: int) -> None:
+        clock = self.clock()
+        few = {"finals": FinalsParams(top=1), "audit": AuditParams(pairs=0), "oracle": oracle}
+        experiment = clock.experiment.model_copy(update=few)
+        assert clock.shapes is not None
+        whole = sum(grid.cost(clock.shapes, experiment.grid).values())
+        assert replace(clock, experiment=experiment).work("train_grid", "") == pytest.approx(
+            whole * pairs / 2 / 60e9
+        )
+        found = methods.trained(experiment, clock.shapes)
+        assert (found["pairs"], found["all"], found["whole"]) == (pairs, 2, whole)
+        counted = methods.count(experiment, methods.sections(experiment, clock.shapes), clock.shapes)
+        assert ("grid" in counted) == (pairs > 0)
 
 
 class TestFormats:

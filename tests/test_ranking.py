@@ -319,11 +319,16 @@ def test_without_probes() -> None:
     assert found | {"unimodal": 0} == ranked() | {"unimodal": 0}
 
 
+def looked(*pairs: str) -> dict[str, Json]:
+    """The records of both methods as they are on disk: with a score of their own for each pair (all, unless given)."""
+    return {name: own | {"scores": dict.fromkeys(pairs or PAIRS, 0.5)} for name, own in RECORDS.items()}
+
+
 def test_a_benchmark_without_a_method_that_stitches_is_refused() -> None:
     contents = {name: benchmark(own) for name, own in SCORES.items()}
     del contents["captions"]["protocols"]["standard"]["methods"]["hyma"]
     with pytest.raises(HymaError, match=r"captions.json: no score of hyma for pair big-bert \(6 missing\)"):
-        rank(contents, FLOPS, RECORDS, PROBES)
+        rank(contents, FLOPS, looked(), PROBES)
 
 
 def test_a_method_without_connectors_scores_every_pair() -> None:
@@ -337,8 +342,45 @@ def test_a_missing_pair_is_refused(lacking: list[str], method: str) -> None:
     contents = {name: benchmark(own) for name, own in SCORES.items()}
     for name in lacking:
         del contents[name]["protocols"]["standard"]["methods"][method]["mid-bert"]
-    with pytest.raises(HymaError, match="mid-bert"):
-        rank(contents, FLOPS, RECORDS, PROBES)
+    with pytest.raises(
+        HymaError, match=rf"{lacking[0]}\.json: no score of {method} for pair mid-bert \(1 missing"
+    ):
+        rank(contents, FLOPS, looked(), PROBES)
+    assert rank(_whole(), FLOPS, looked(), PROBES) == ranked()
+
+
+def _whole() -> dict[str, Json]:
+    return {name: benchmark(own) for name, own in SCORES.items()}
+
+
+def test_without_an_oracle_methods_have_a_pick_a_cost_and_no_worth(tmp_path: Path) -> None:
+    contents = {name: benchmark({"hyma": own["hyma"]}) for name, own in SCORES.items()}
+    costs = {"methods": {"hyma": FLOPS["methods"]["hyma"]}, "whole_grid": {"total": 1.2e12, "pairs": 6}}
+    trained = {"oracle": "none", "pairs": []}
+    found = rank(contents, costs, {"hyma": looked()["hyma"]}, PROBES, trained)
+    assert (found["oracle"], found["audit"], found["trained"]) == (None, None, trained)
+    assert (found["pairs"], found["unimodal"]) == (6, None)
+    assert found["overall"] == {"hyma": {"score": close(0.58), "pair": "mid-words", "picks": 1}}
+    # The whole grid's FLOPs are counted; its seconds nobody knows.
+    cost = found["cost"]["hyma"]
+    assert (cost["flops_ratio"], cost["seconds_ratio"]) == (close(12), None)
+    assert found["winner"] == {"pair": "mid-words", "method": "hyma", "score": close(0.58)}
+    assert found["scores"] == {"hyma": ranked()["scores"]["hyma"]}
+    assert summary(found)["hyma"] == {"score": close(0.58), "flops_ratio": close(12)}
+    write_json(tmp_path / "ranking.json", found)
+
+
+@pytest.mark.parametrize("missing", ["mid-words", "big-bert"])
+def test_of_an_audit_a_trained_pair_without_a_score_is_refused(missing: str) -> None:
+    """Of the oracle only the pairs that it trained are asked for, and all of these."""
+    contents = _whole()
+    trained = {"oracle": "audit", "pairs": ["mid-words", "big-bert"], "finals": ["mid-words"], "sample": {}}
+    for content in contents.values():
+        for protocol in content["protocols"].values():
+            own = protocol["methods"]["grid"]
+            protocol["methods"]["grid"] = {pair: own[pair] for pair in trained["pairs"] if pair != missing}
+    with pytest.raises(HymaError, match=rf"objects\.json: no score of grid for pair {missing} \(1 missing"):
+        rank(contents, FLOPS, looked(), PROBES, trained)
 
 
 @settings(deadline=None, max_examples=15)

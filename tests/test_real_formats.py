@@ -261,7 +261,7 @@ def test_nothing_is_drawn_or_trained_but_connectors(run: tuple[project.Project, 
     ran = run[1]
     own = project.without_instance(ran)
     assert not own & {"world", "train_image_encoder", "train_text_encoder"}
-    assert {path.stem for path in (run[0].folder / "models/grid").glob("*.json")} == PAIRS
+    assert {path.stem for path in (run[0].folder / "models/grid").glob("*.safetensors")} == PAIRS
     assert {stage.partition("@")[2] for stage in ran if ":prepare@" in stage} == set(BENCHMARKS)
     assert run[0].stages("repro") == []
 
@@ -288,10 +288,13 @@ def test_benchmarks_are_as_large_as_their_files(
     measured = Counts(*(content[key] for key in ("images", "texts", "questions", "skipped")))
     assert measured == sets.counts[name]
     assert ("paper" in content["protocols"]) == (content["task"] != "vqa")
-    for protocol in content["protocols"].values():
+    own = read(run[0], f"metrics/grid/{name}.json")
+    assert own | {"protocols": {}} == content | {"protocols": {}}
+    for protocol, measured in content["protocols"].items():
+        methods = measured["methods"] | own["protocols"][protocol]["methods"]
         for method in ("grid", "hyma", "cca"):
-            assert set(protocol["methods"][method]) == PAIRS
-            assert all(0 <= scores["score"] <= 1 for scores in protocol["methods"][method].values())
+            assert set(methods[method]) == PAIRS
+            assert all(0 <= scores["score"] <= 1 for scores in methods[method].values())
 
 
 def test_features_brought_along_cost_nothing_and_stay_what_they_were(

@@ -8,6 +8,7 @@ import torch
 
 from hyma.common import experiment
 from hyma.common.errors import HymaError
+from hyma.common.files import write_json
 from hyma.stitching import connectors, records
 from hyma.stitching.connectors import ConnectorSpec, Stitch
 from hyma.stitching.normalise import Normaliser
@@ -39,16 +40,19 @@ def test_methods_in_order() -> None:
     """The oracle first, those of params.yaml in its order; read back from where `check` writes them."""
     found = records.known(["cka", "cgs"], ["asked"])
     assert found == ["grid", "hyma", "refine", "cka", "cgs", "asked", "unimodal"]
+    without = records.known(["cka"], ["asked"], oracle=False, refined=False)
+    assert without == ["hyma", "cka", "asked", "unimodal"]
     experiment.write({section: ["a"] for section in experiment.SECTIONS} | {"methods": found})
     assert experiment.names("methods") == found
     assert experiment.names("benchmarks") == ["a"]
 
 
 def test_folders() -> None:
-    Path("models/search/recorded/asked").mkdir(parents=True)
+    for place in ("recorded/asked", "untrained/cka", "trained/cgs"):
+        Path(f"models/search/{place}").mkdir(parents=True)
     found = [str(records.folder(method)) for method in records.known(["cka", "cgs"], ["asked"])]
     own = ["models/grid", "models/hyma", "models/refine"]
-    others = ("methods/cka", "methods/cgs", "recorded/asked", "unimodal")
+    others = ("untrained/cka", "trained/cgs", "recorded/asked", "unimodal")
     assert found == own + [f"models/search/{name}" for name in others]
     assert records.of_pair("vit-bert") == Path("models/grid/vit-bert.json")
     assert records.files("grid", PAIRS) == [Path(f"models/grid/{pair}.safetensors") for pair in PAIRS]
@@ -97,8 +101,38 @@ def test_records_and_connectors_come_back() -> None:
 def test_what_is_missing_is_named() -> None:
     with pytest.raises(HymaError, match=r"models/grid/vit-bert\.json: file not found"):
         records.read("grid", PAIRS)
-    with pytest.raises(HymaError, match=r"models/search/methods/cka/result\.json: file not found"):
+    with pytest.raises(HymaError, match=r"models/search/trained/cka/result\.json: file not found"):
         records.read("cka", PAIRS)
     save(result("HYMA", 1, {"vit-bert": stitch(0)}), records.folder("hyma"))
     with pytest.raises(HymaError, match="no connector for pair vit-mini"):
         load_connectors("hyma", records.read("hyma", PAIRS), PAIRS)
+
+
+def test_what_a_benchmark_says_is_put_together() -> None:
+    """The searches' scores and those of the pairs trained on their own: grid search's first, by both protocols."""
+    measured = {"metric": "recall", "protocol": "paper"}
+    for part, method in (("benchmarks", "hyma"), ("grid", "grid")):
+        protocols = {
+            name: {"methods": {method: {"vit-bert": {"score": value}}}}
+            for name, value in (("standard", 0.5), ("paper", 0.25))
+        }
+        write_json(Path(f"metrics/{part}/toy.json"), measured | {"protocols": protocols})
+    found = records.benchmark("toy")
+    assert (found["metric"], found["protocol"]) == ("recall", "paper")
+    for name, value in (("standard", 0.5), ("paper", 0.25)):
+        methods = found["protocols"][name]["methods"]
+        assert list(methods.items()) == [(one, {"vit-bert": {"score": value}}) for one in ("grid", "hyma")]
+    Path("metrics/grid/toy.json").unlink()
+    with pytest.raises(HymaError, match=r"metrics/grid/toy\.json: file not found"):
+        records.benchmark("toy")
+
+
+def test_of_an_audit_grid_search_has_the_pairs_that_were_trained() -> None:
+    alone = SearchResult("grid search", {"vit-mini": 0.5}, 2.0, {}, {"vit-mini": stitch(0)}, steps=3)
+    save(alone, Path("models/grid"), "vit-mini")
+    save(result("HYMA", 1, {pair: stitch(5) for pair in PAIRS}), records.folder("hyma"))
+    found = records.read_all(["grid", "hyma"], PAIRS, ["vit-mini"])
+    assert {name: list(record["scores"]) for name, record in found.items()} == {
+        "grid": ["vit-mini"],
+        "hyma": PAIRS,
+    }

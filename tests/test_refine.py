@@ -105,7 +105,7 @@ def test_only_the_best_are_trained() -> None:
 def test_refinement_is_grid_search_from_there() -> None:
     found = ranked("wide-turned")
     own = refined(found, top=1, flops=12 * step_of(16, 20))
-    settings = GridParams(batch=60, lr=0.01, epochs=2)  # 12 steps
+    settings = GridParams(batch=60, lr=0.01, epochs=2, weight_decay=0)  # 12 steps
     start = found.stitches["wide-turned"].connector
     expected = grid.train_pair(toy(), settings, CONNECTOR, 0, ("wide", "turned"), start=start)
     assert expected.steps == 12

@@ -5,6 +5,7 @@ import platform
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
@@ -31,7 +32,14 @@ from tests.root import ROOT
 from tests.test_ranking import FLOPS, MEAN, PAIRS, PROBES, RECORDS, SCORES, benchmark, by_pair, record
 
 Json = dict[str, Any]
-COUNTS: Json = {"images": 30, "texts": 12, "questions": 0, "ceiling": None, "chance": 0.125}
+COUNTS: Json = {
+    "task": "classification",
+    "images": 30,
+    "texts": 12,
+    "questions": 0,
+    "ceiling": None,
+    "chance": 0.125,
+}
 FEATURES: Json = {
     "extraction": {
         "big": {"modality": "image", "per_sample": 2e6, "samples": 500, "total": 1e9},
@@ -56,8 +64,8 @@ SIZE = {  # in dots: inches × 150; the heat map's height goes by its three imag
 
 def contents(**more: list[float]) -> dict[str, Json]:
     """Both benchmarks; one has two protocols, the other answers without the image, one for each pair."""
-    found = {name: benchmark(own | more) | COUNTS for name, own in SCORES.items()}
-    found["captions"] |= {"metric": "VQA accuracy", "questions": 77, "ceiling": 0.9}
+    found = {name: benchmark({"grid": own["grid"]} | own | more) | COUNTS for name, own in SCORES.items()}
+    found["captions"] |= {"metric": "VQA accuracy", "task": "vqa", "questions": 77, "ceiling": 0.9}
     del found["captions"]["protocols"]["paper"]
     for scores in found["captions"]["protocols"]["standard"]["methods"].values():
         for row, value in enumerate(scores.values()):
@@ -389,15 +397,28 @@ def test_ratios_in_words() -> None:
     assert (markdown.points(None), markdown.decimal(None), markdown.decimal(-0.5, 1)) == ("–", "–", "-0.5")
 
 
+def of_methods(content: Json, wanted: Callable[[str], bool]) -> Json:
+    """What was measured on a benchmark, of some methods."""
+    protocols = {
+        name: own | {"methods": {method: of for method, of in own["methods"].items() if wanted(method)}}
+        for name, own in content["protocols"].items()
+    }
+    return content | {"protocols": protocols}
+
+
 def project(root: Path, made: Inputs, training: str = "pairs") -> None:
     """What the stage reads."""
     sets = {f"training/{training}": DATA["training"]} | {f"benchmarks/{n}": DATA["objects"] for n in SCORES}
-    contents = {f"metrics/benchmarks/{name}.json": content for name, content in made.benchmarks.items()}
+    contents: Json = {}
+    for name, content in made.benchmarks.items():
+        contents[f"metrics/benchmarks/{name}.json"] = of_methods(content, lambda method: method != "grid")
+        contents[f"metrics/grid/{name}.json"] = of_methods(content, lambda method: method == "grid")
     contents |= {f"data/prepared/{place}/meta.json": meta for place, meta in sets.items()}
     contents |= {str(records.of_pair(pair)): entry for pair, entry in GRID.items()}
     contents["models/hyma/result.json"] = {"gradients": made.gradients}
     contents |= {"metrics/ranking.json": made.ranking, "metrics/flops.json": made.flops}
-    contents["params.yaml"] = {"device": "cpu", "seed": 7}
+    contents["metrics/settings.yaml"] = {"device": "cpu", "seed": 7}
+    contents["metrics/finals.json"] = {"oracle": "full", "pairs": PAIRS}
     names = {
         "training": [training], "benchmarks": list(SCORES), "image_encoders": ["big", "mid", "tiny"],
         "text_encoders": ["bert", "words"],

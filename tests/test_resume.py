@@ -124,6 +124,8 @@ def write_data(folder: Path) -> None:
     for name in ("training", "benchmarks"):
         write_json(folder / f"metrics/names/{name}.json", list(PARAMS[name]))
     (folder / "metrics/names/checked.txt").touch()
+    settings = {name: PARAMS[name] for name in ("device", "extract")}
+    (folder / "metrics/settings.yaml").write_text(yaml.safe_dump(settings))
     raw = folder / "data/raw"
     raw.mkdir(parents=True)
     rng, records = np.random.default_rng(0), []

@@ -560,7 +560,7 @@ def test_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             features.write(features.file_of("training", side, slug, name), info, chunks)
         return tmp_path / name
 
-    connector = ConnectorParams(holdout=0.25)
+    connector = ConnectorParams(hidden=1024, holdout=0.25)
     found = load(build(texts, "good"), ["vit"], ["bert"], connector, 3, CPU)
     assert found.pairs == [("vit", "bert")]
     np.testing.assert_array_equal(found.images["vit"], values["vit"])

@@ -15,7 +15,9 @@ from hyma.common.errors import HymaError
 from hyma.common.params import Section, validate
 from hyma.methods.shared.switch import SearchParams
 from hyma.plan.experiment import Experiment
+from hyma.stitching.params import ConnectorParams
 from stages import check
+from tests.test_search import toy
 
 ROOT = Path(__file__).parent.parent
 PARAMS = ROOT / "params.yaml"
@@ -30,6 +32,9 @@ def test_a_section_by_hand() -> None:
     )
     assert found.methods == ["random", "cka"]
     assert found.recorded["asked"].file == Path("a/b.json")
+    # What runs needs no section; some methods do where nothing is said.
+    assert validate({"methods": ["cka"]}, SearchParams).model_extra == {}
+    assert validate({}, SearchParams).methods == ["ridge", "cca", "gcca", "mutual_knn", "random"]
     # Nothing has to run, and a method that does not run may keep its section.
     assert validate({"methods": [], "cka": {"samples": 50}}, SearchParams).recorded == {}
 
@@ -41,7 +46,6 @@ def test_a_section_by_hand() -> None:
         ({"methods": [], "cka": {}, "samples": 3}, f"search: samples: no such search method; known: {KNOWN}"),
         ({"methods": ["__init__"], "__init__": {}}, "search: __init__: no such search method"),
         ({"methods": ["grid"], "grid": {}}, "search: grid: no such search method"),
-        ({"methods": ["cka"]}, "search: cka: missing; a method in search.methods needs a section, if only {}"),
         (
             {"methods": ["cka", "random", "cka"], "cka": {}, "random": {}},
             "search: cka: two methods have this name; rename one or list it once",
@@ -56,7 +60,6 @@ def test_a_section_by_hand() -> None:
         ({"methods": [], "recorded": {"ask": {}}}, "search.recorded.ask.file: missing; add it"),
         ({"methods": [], "recorded": {"ask": {"file": "a", "day": 1}}}, "search.recorded.ask.day: unknown key"),
         ({"methods": "cka", "cka": {}}, "search.methods: input should be a valid list"),
-        ({}, "search.methods: missing; add it"),
     ],
 )  # fmt: skip
 def test_mistakes(section: dict[str, Any], message: str) -> None:
@@ -70,10 +73,19 @@ def test_every_method_has_what_the_switch_needs(name: str) -> None:
     assert isinstance(module.LABEL, str)
     assert issubclass(module.Params, Section)
     assert callable(module.search)
-    needed = {"autopair": {"flops": 1e9}, "cgs": {"samples": 9}}.get(name, {})
-    assert validate(needed, module.Params, key=f"search.{name}") == module.Params(**needed)
+    assert validate({}, module.Params, key=f"search.{name}") == module.Params()
     with pytest.raises(HymaError, match=rf"^params\.yaml: search\.{name}\.no_such_key: unknown key"):
-        validate(needed | {"no_such_key": 1}, module.Params, key=f"search.{name}")
+        validate({"no_such_key": 1}, module.Params, key=f"search.{name}")
+
+
+@pytest.mark.parametrize("name", methods.known())
+def test_a_method_that_makes_steps_says_that_it_trains(name: str) -> None:
+    """Those that do not say so run first, and count as what needs no training."""
+    module = methods.load(name)
+    few: dict[str, Any] = {"batch": 64, "epochs": 1, "bm": 1, "samples": 128, "components": 10, "flops": 1e8}
+    own = module.Params(**{key: value for key, value in few.items() if key in module.Params.model_fields})
+    connector = ConnectorParams(kind="linear", hidden=8)
+    assert (module.search(toy(), own, connector, 0).steps > 0) == methods.trains(name)
 
 
 def test_labels_differ() -> None:
@@ -86,7 +98,7 @@ def test_the_projects_own_sections_are_valid() -> None:
     sections = experiment.search.model_extra or {}
     for name, content in sections.items():
         validate(content, methods.load(name).Params, key=f"search.{name}")
-    assert set(experiment.search.methods) <= sections.keys()
+    assert sections.keys() <= set(methods.known())
     for recorded in experiment.search.recorded.values():
         assert (ROOT / recorded.file).is_file()
 
@@ -123,20 +135,20 @@ def test_check_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ),
         (lambda p: p["search"].update(cka=None), "params.yaml: search.cka: input should be "),
         (
-            lambda p: p["search"].update(autopair={"keep": 0.5}),
-            "params.yaml: search.autopair.flops: missing; add it",
+            lambda p: p["search"].update(autopair={"flops": "all"}),
+            "params.yaml: search.autopair.flops: input should be a valid number",
         ),
         (
             lambda p: p["search"]["methods"].append("ckka"),
             f"params.yaml: search: ckka: no such search method; known: {KNOWN}",
         ),
-        (lambda p: p["search"].pop("cka"), "params.yaml: search: cka: missing; a method in search.methods needs"),
-        (lambda p: p["refine"].update(tops=3), "params.yaml: refine.tops: unknown key; did you mean 'top'?"),
+        (lambda p: p.update(refine={"tops": 3}), "params.yaml: refine.tops: unknown key; did you mean 'top'?"),
         (
-            lambda p: p["unimodal"]["image"].update(vit="good"),
+            lambda p: p.update(unimodal={"image": {"vit": "good"}}),
             "params.yaml: unimodal.image.vit: input should be a valid number",
         ),
-        (lambda p: p.pop("search"), "params.yaml: search: missing; add it"),
+        (lambda p: p.update(search=None), "params.yaml: search: input should be "),
+        (lambda p: p.pop("benchmarks"), "params.yaml: benchmarks: missing; add it"),
     ],
 )  # fmt: skip
 def test_check_names_the_place(
