@@ -46,7 +46,7 @@ def listing(folder: Path) -> dict[str, int]:
         ),
         (
             lambda p: p["connector"].update(holdout=0.9),
-            "params.yaml: connector.holdout: input should be less than 0.5, but it is 0.9",
+            "params.yaml: connector.holdout: should be auto, or more than 0 and less than 0.5, but it is 0.9",
         ),
         (
             lambda p: p["hyma"].update(bm=5),

@@ -150,6 +150,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     params._parse.cache_clear()
 
 
+@pytest.fixture(autouse=True)
+def no_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stage reads its command line, which is pytest's here."""
+    monkeypatch.setattr("sys.argv", ["check"])
+
+
 def checked(content: dict[str, Any]) -> dict[str, Any]:
     """Run the stage on this params.yaml here; what it writes to metrics/settings.yaml."""
     Path("params.yaml").write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")

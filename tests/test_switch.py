@@ -110,6 +110,7 @@ def checked(folder: Path, monkeypatch: pytest.MonkeyPatch, change: Change) -> No
     monkeypatch.chdir(folder)
     Path("params.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
     params._parse.cache_clear()
+    monkeypatch.setattr("sys.argv", ["check"])
     check.main()
 
 

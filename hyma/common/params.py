@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
+from types import UnionType
 from typing import Any, ClassVar, TypeVar
 
 import yaml
@@ -161,4 +162,6 @@ def _fields(model: Any, path: tuple[int | str, ...]) -> list[str]:
             model = model.model_fields[str(step)].annotation if str(step) in model.model_fields else None
         else:
             model = (getattr(model, "__args__", None) or [None])[-1]
+        if isinstance(model, UnionType):  # a section that may be left out
+            model = next((one for one in model.__args__ if one is not type(None)), None)
     return list(getattr(model, "model_fields", {}))

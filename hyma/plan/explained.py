@@ -20,6 +20,10 @@ def page(given: Mapping[str, Any]) -> str:
     """
     experiment = read()
     known = methods.shapes(experiment, encoders.look(experiment), rows.look(experiment))
+    if known is not None and len(known.widths) < len(experiment.image_encoders) + len(
+        experiment.text_encoders
+    ):
+        known = None
     sizes = known or guess(given)
     lines = list(_lines(given, sizes))
     width, middle = (max(len(line[column]) for line in lines) for column in (0, 2))

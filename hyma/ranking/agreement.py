@@ -41,7 +41,7 @@ def agreement(oracle: Mapping[str, float], method: Mapping[str, float]) -> Agree
     tied = np.flatnonzero(scores == scores.max())
     # The exact mean of the statistics module: equal scores average to themselves, to the last bit.
     expected, best = mean(truth[tied].tolist()), float(truth.max())
-    result: Agreement = pick(method) | {
+    result: Agreement = pick({pair: method[pair] for pair in pairs}) | {
         "oracle_score": expected,
         "regret": best - expected,
         "regret_std": pstdev(truth[tied].tolist()),

@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from hyma.common.names import ConnectorKind, NormaliseKind, Precision
-from hyma.common.params import Rule, Section, Values
+from hyma.common.params import AUTO, Rule, Section, Values
 
 SMALLEST, BATCHES = 32, 8
 """Rows below which a batch has too few negatives to learn from, and batches that an epoch should have."""
@@ -42,10 +42,17 @@ class ConnectorParams(Section):
     logit_scale: float = Field(
         50.0, allow_inf_nan=False, gt=0, description="what cosines are multiplied by in the loss"
     )
-    holdout: Literal["auto"] | Annotated[float, Field(gt=0, lt=0.5)] = Field(
+    holdout: float | Literal["auto"] = Field(
         "auto",
         description="share of the training images kept to score pairs; auto: a twentieth, of few images more",
     )
+
+    @field_validator("holdout", mode="before")
+    @classmethod
+    def _share(cls, value: Any) -> Any:
+        if value != AUTO and not (isinstance(value, int | float) and 0 < value < 0.5):
+            raise ValueError(f"should be auto, or more than 0 and less than 0.5, but it is {value!r}")
+        return value
 
 
 class TrainingParams(Section):
