@@ -79,11 +79,14 @@ def main() -> None:
     """Draw the pictures, let extraction and the plain loop race with every model, print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--models", nargs="+", default=MODELS, help="timm's names, without a tag")
-    parser.add_argument("--workers", type=int, default=cores(), help="as `auto` has for large data sets")
+    parser.add_argument(
+        "--workers", type=int, help="processes that open pictures (default: auto, as the pipeline has it)"
+    )
     parser.add_argument("--seconds", type=float, default=SECONDS, help="for each model")
     args = parser.parse_args()
-    params = ExtractParams(batch="auto", workers=args.workers, precision="auto")
-    say(f"{args.workers} workers, {cores()} cores, {torch.get_num_threads()} threads")
+    workers = "auto" if args.workers is None else args.workers
+    params = ExtractParams(batch="auto", workers=workers, precision="auto")
+    say(f"workers: {workers}; {cores()} cores, {torch.get_num_threads()} threads")
     say(f"{'':24}  plain rows/s  ours rows/s  ours ÷ plain")
     with tempfile.TemporaryDirectory(prefix="hyma-") as name:
         folder = Path(name)
