@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import linalg, optimize
 from sklearn.cross_decomposition import CCA
@@ -253,6 +253,7 @@ def test_other_features_without_a_value() -> None:
 
 
 @measures
+@settings(deadline=None)  # the first call loads a library
 @given(data=st.data())
 def test_a_number_or_a_reason(measure: str, data: st.DataObject) -> None:
     """Few values: rows and columns repeat, vanish or depend on each other."""
