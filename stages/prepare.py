@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hyma.common import params
 from hyma.common.run import run
+from hyma.readers.base import summary
 from hyma.readers.base.params import DataSource
 from hyma.readers.base.prepare import prepare
 
@@ -26,8 +27,8 @@ def main() -> None:
     )
     meta = prepare(source, Path("data/prepared") / args.part / args.slug, key)
     print(f"{key}: {meta.images} images, {meta.texts} texts, {meta.questions} questions")
-    for skipped in meta.skipped[:10]:
-        print(f"  left out: {skipped.file}: {skipped.reason}")
+    for line in summary.lines(meta):
+        print(f"  {line}")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from hyma.common.errors import HymaError
+from hyma.common.errors import HymaError, reason
 
 
 @contextmanager
@@ -59,8 +59,13 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise HymaError(f"{path}: file not found") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise HymaError(f"{path}: not valid json ({error}); write it again") from None
+    except OSError as error:
+        raise HymaError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except (
+        ValueError,
+        RecursionError,
+    ) as error:  # of json, of UTF-8, and of numbers with thousands of digits
+        raise HymaError(f"{path}: not valid json ({reason(error)}); write it again") from None
 
 
 def sha256(*parts: bytes | str) -> str:

@@ -18,8 +18,12 @@ ORACLE, MAIN = "grid", "hyma"
 """The method that all others are held against, and the one that the project is about."""
 TIE = 1e-6
 """Cosines no further apart than this are equal: a tie counts against whoever claims the rank."""
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
-"""Endings of picture files."""
+_ENDINGS = """
+    apng avif avifs blp bmp bw cur dcx dds dib flc fli ftc ftu gif icb icns ico im j2c j2k jfif jp2 jpc jpe jpeg jpf
+    jpg jpx msp pbm pcx pfm pgm png pnm ppm psd pxr qoi ras rgb rgba sgi tga tif tiff vda vst webp xbm xpm
+"""
+SUFFIXES = frozenset(f".{ending}" for ending in _ENDINGS.split())
+"""Endings of picture files: what Pillow opens, but for data, drawings and films that are no pictures."""
 
 
 def paired(images: list[str], texts: list[str]) -> list[str]:

@@ -3,6 +3,7 @@
 Letters: H, W a picture's height and width.
 """
 
+import hashlib
 import io
 import os
 import re
@@ -17,6 +18,10 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 LIMIT = 100_000_000
 """Pixels of the largest picture that is decoded; each takes three bytes, and a compressed file may claim any number."""
+THINNEST = 100
+"""How many times as long as wide a picture may be: scaled by its short side, as encoders do, it would be enormous."""
+LARGEST_FILE = 500_000_000
+"""Bytes of a picture's file that are read."""
 
 _STRETCH = re.compile(r"(?P<file>.+)#(?P<offset>\d+)\+(?P<size>\d+)")
 
@@ -43,17 +48,27 @@ def content(image: Mapping[str, Any]) -> bytes:
     if image.get("bytes") is not None:
         return image["bytes"]
     if not image.get("path"):
-        raise UnreadableError("cannot be opened (neither bytes nor a path)")
+        raise UnreadableError("cannot be opened (its name is no UTF-8; rename the file)")
     stretch = _STRETCH.fullmatch(image["path"])
     try:
         if stretch is None:
-            return Path(image["path"]).read_bytes()
+            return _whole(Path(image["path"]))
         return _read(Path(stretch["file"]), int(stretch["offset"]), int(stretch["size"]))
     except OSError as error:
         raise UnreadableError(f"cannot be opened ({error.strerror or error})") from None
 
 
+def _whole(file: Path) -> bytes:
+    with file.open("rb") as stream:
+        size = os.fstat(stream.fileno()).st_size
+        if size > LARGEST_FILE:
+            raise UnreadableError(f"cannot be opened ({size:,} bytes, more than {LARGEST_FILE:,})")
+        return stream.read()
+
+
 def _read(file: Path, offset: int, size: int) -> bytes:
+    if size > LARGEST_FILE:
+        raise UnreadableError(f"cannot be opened ({size:,} bytes, more than {LARGEST_FILE:,})")
     with file.open("rb") as stream:
         length = os.fstat(stream.fileno()).st_size
         if offset + size > length:
@@ -68,8 +83,8 @@ def decode(data: bytes) -> Image.Image:
     What is transparent lies on white; 16-bit greys are scaled to 8 bits.
 
     Raises:
-        UnreadableError: if `data` is no image or a truncated one, or has more than `LIMIT` pixels: then nothing is
-            decoded.
+        UnreadableError: if `data` is no image or a truncated one, or has more than `LIMIT` pixels or is thinner than
+            1:`THINNEST`: then nothing is decoded.
     """
     if not data:
         raise UnreadableError("unreadable image (no bytes)")
@@ -94,18 +109,30 @@ def decode(data: bytes) -> Image.Image:
 
 
 def _refuse_enormous(image: Image.Image) -> None:
+    size = f"{image.width}×{image.height} pixels"
     if image.width * image.height > LIMIT:
-        raise UnreadableError(
-            f"unreadable image ({image.width}×{image.height} pixels, more than {LIMIT:,} in all)"
-        )
+        raise UnreadableError(f"unreadable image ({size}, more than {LIMIT:,} in all)")
+    if max(image.size) > THINNEST * min(image.size):
+        raise UnreadableError(f"unreadable image ({size}, thinner than 1:{THINNEST})")
+
+
+def digest(image: Image.Image) -> str:
+    """Return a hex digest of a picture's pixels: equal for pictures that look the same to the last bit.
+
+    Args:
+        image: as `decode` gives it.
+    """
+    size = f"{image.width}×{image.height}".encode()
+    return hashlib.blake2b(size + image.tobytes(), digest_size=16).hexdigest()
 
 
 def upright(image: Image.Image) -> Image.Image:
     """Return a picture as RGB, turned as its EXIF data say, on white where it is transparent.
 
     Raises:
-        UnreadableError: if its values are floating-point numbers.
+        UnreadableError: if it is enormous, as for `decode`, or its values are floating-point numbers.
     """
+    _refuse_enormous(image)
     with suppress(Exception):
         image = ImageOps.exif_transpose(image)
     return _rgb(image)

@@ -3,7 +3,8 @@
 A folder with
 
 - ``images.parquet``: ``id`` (string), ``image`` ({bytes, path}; one of the two is set, paths are relative to
-  the project's root), ``label`` (class index or null), ``protocol``;
+  the project's root), ``content`` (digest of its pixels: a picture is its content), ``label`` (class index or null),
+  ``protocol``;
 - ``texts.parquet``: ``id``, ``text``, ``image`` (row of the image it describes, or null), ``target`` (index
   of the class or answer it stands for, or null), ``pool`` (its number among its image's captions, or
   null), ``protocol``;
@@ -32,6 +33,7 @@ IMAGES = pa.schema(
     {
         "id": pa.string(),
         "image": pa.struct({"bytes": pa.binary(), "path": pa.string()}),
+        "content": pa.string(),
         "label": pa.int32(),
         "protocol": pa.string(),
     }
@@ -51,12 +53,16 @@ QUESTIONS = pa.schema(
 )
 
 
+Kind = Literal["image", "text", "question", "file"]
+
+
 @dataclass(frozen=True)
 class Skipped:
-    """An image or text that was left out, and why."""
+    """What was left out, and why: an image, text or question of the data set, or a file that is none of it."""
 
     file: str
     reason: str
+    kind: Kind = "image"
 
 
 @dataclass
@@ -68,6 +74,8 @@ class Meta:
     classes: list[str] = field(default_factory=list)
     answers: list[str] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
+    read: dict[Kind, int] = field(default_factory=dict)
+    """How many there were of each kind before any was left out: as many as were kept and skipped."""
     images: int = 0
     texts: int = 0
     questions: int = 0
@@ -92,14 +100,8 @@ def table(rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=schema)
 
 
-def write(folder: Path, prepared: Prepared, image_hash: str) -> None:
-    """Write `prepared` to `folder`, atomically; counts and the data hash of `meta` are filled in here.
-
-    Args:
-        folder: replaced if it is there.
-        prepared: the data set.
-        image_hash: a digest of all image files' content, since the tables may hold paths only.
-    """
+def write(folder: Path, prepared: Prepared) -> None:
+    """Write `prepared` to `folder`, atomically, in place of what is there; fill in counts and data hash of `meta`."""
     meta = prepared.meta
     meta.images, meta.texts = len(prepared.images), len(prepared.texts)
     meta.questions = len(prepared.questions)
@@ -108,7 +110,7 @@ def write(folder: Path, prepared: Prepared, image_hash: str) -> None:
         tables = {"images": prepared.images, "texts": prepared.texts}
         if meta.task == "vqa":
             tables["questions"] = prepared.questions
-        digests = [image_hash]
+        digests = []
         for name, content in tables.items():
             pq.write_table(content, temporary / f"{name}.parquet", row_group_size=8192)
             digests.append(_digest(content))

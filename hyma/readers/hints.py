@@ -3,7 +3,9 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from hyma.readers.recognise import TABLES, columns, is_picture, sources, subfolders
+from hyma.readers.base.listing import is_hidden, is_picture
+from hyma.readers.base.tables import TABLES
+from hyma.readers.recognise import columns, sources, subfolders
 
 FORMS = (
     "a table captions.csv, .jsonl or .parquet with columns image and caption, or shards *.tar "
@@ -25,7 +27,7 @@ def why_not(places: Iterable[Path]) -> str:
 
 
 def _why_not(folder: Path) -> str:
-    files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+    files = sorted(path for path in folder.iterdir() if path.is_file() and not is_hidden(path))
     for file in files:
         if file.suffix.lower() in TABLES:
             found = ", ".join(columns(file)) or "none that can be read"

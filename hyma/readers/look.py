@@ -1,20 +1,21 @@
 """Looking at a folder: the data sets in it, how much they hold, and what in it is left out. No picture is opened."""
 
-import importlib
 import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from hyma.common.errors import HymaError
 from hyma.common.prepared import Prepared
 from hyma.readers.base.params import DataSource
-from hyma.readers.formats.captions import NAMES
+from hyma.readers.base.prepare import read
+from hyma.readers.base.tables import TABLES
 from hyma.readers.hints import why_not
-from hyma.readers.recognise import TABLES, columns, is_picture, refuse_weights, sources, subfolders, table
+from hyma.readers.recognise import columns, refuse_weights, sources, subfolders, table
 
 CAPTIONED = ("captions", "webdataset", "llava")
 """Formats that may train: others are benchmarks."""
@@ -64,12 +65,12 @@ class Found:
 
     @property
     def captioned(self) -> dict[int, list[str]]:
-        """The captions of every picture that is there, by its row; empty ones are left out."""
+        """The captions of every picture that is there, by its row."""
         captions: dict[int, list[str]] = defaultdict(list)
         if self.draft.meta.task in ("pairs", "retrieval"):
             texts = self.draft.texts
             for row, text in zip(texts["image"].to_pylist(), texts["text"].to_pylist(), strict=True):
-                if text.strip() and self.sizes[row] is not None:
+                if self.sizes[row] is not None:
                     captions[row].append(text)
         return captions
 
@@ -81,12 +82,12 @@ class Found:
     @property
     def lost(self) -> float:
         """The share of pictures, or of captions if that is more, that is left out."""
-        skipped, listed = len(self.draft.meta.skipped), len(self.draft.texts)
-        of_pictures = (len(self.sizes) - self.pictures + skipped) / max(1, len(self.sizes) + skipped)
-        if self.draft.meta.task not in ("pairs", "retrieval"):
-            return of_pictures
-        empty = sum(not text.strip() for text in self.draft.texts["text"].to_pylist())
-        return max(of_pictures, empty / max(1, listed))
+        skipped = self.draft.meta.skipped
+        images, texts = (sum(one.kind == kind for one in skipped) for kind in ("image", "text"))
+        return max(
+            (len(self.sizes) - self.pictures + images) / max(1, len(self.sizes) + images),
+            texts / max(1, len(self.draft.texts) + texts),
+        )
 
 
 @dataclass
@@ -158,8 +159,7 @@ def describe(source: DataSource) -> Found:
         HymaError: if it cannot be read, or too many of its pictures are not there.
     """
     root = Path(source.path)
-    reader = importlib.import_module(f"hyma.readers.formats.{source.format}")
-    draft: Prepared = reader.read(root, source)
+    draft = read(source)
     images = draft.images["image"].to_pylist()
     sizes = [_size(image) for image in images]
     missing = [image["path"] for image, size in zip(images, sizes, strict=True) if size is None]
@@ -185,61 +185,30 @@ def _size(image: dict[str, Any]) -> int | None:
 
 def _left_out(found: Found, missing: list[str]) -> Iterator[LeftOut]:
     grouped: dict[str, list[str]] = defaultdict(list)
+    root = Path(found.source.path)
     for skipped in found.draft.meta.skipped:
-        grouped[skipped.reason].append(skipped.file)
-    grouped["pictures that are not there"] = missing
-    if found.draft.meta.task in ("pairs", "retrieval"):
-        texts = zip(found.draft.texts["id"].to_pylist(), found.draft.texts["text"].to_pylist(), strict=True)
-        grouped["empty captions"] = [
-            name.rpartition("#")[0] or name for name, text in texts if not text.strip()
-        ]
-    grouped |= _unread(found)
+        if skipped.kind != "file" or not _of_another(Path(skipped.file), root):
+            grouped[skipped.reason].append(_short(skipped.file, root))
+    grouped["a picture that is not there"] += missing
     for reason, names in grouped.items():
         if names:
             yield LeftOut(reason, len(names), tuple(names[:SHOWN]))
 
 
-def _unread(found: Found) -> dict[str, list[str]]:
-    """Files in the data set's folder that its reader passes over."""
-    root = Path(found.source.path)
-    if found.source.format == "captions" and root.is_dir():
-        named = set(found.paths)
-        files = [path for path in _walk(root) if os.path.abspath(path) not in named]  # noqa: PTH100
-        read = next(name for name in NAMES if (root / name).is_file())
-        tables = [path for path in files if path.suffix.lower() in TABLES and path != root / read]
-        nameless = [path for path in files if is_picture(path)]
-        others = [path for path in files if path not in {root / read, *tables} and not is_picture(path)]
-        return {
-            f"tables, since {read} is read": [_headed(path, root) for path in tables],
-            "pictures that no caption names": [_short(path, root) for path in nameless],
-            "files of a kind that is not read": [_short(path, root) for path in others],
-        }
-    if found.source.format in ("webdataset", "folders"):
-        depth = 1 if found.source.format == "webdataset" else 2
-        kept = (lambda path: path.suffix == ".tar") if depth == 1 else is_picture
-        below = [path for path in root.glob("/".join("*" * depth)) if path.is_file() and path.name[0] != "."]
-        others = sorted(path for path in below if not kept(path))
-        return {"files of a kind that is not read": [_short(path, root) for path in others]}
-    return {}
+def _of_another(file: Path, root: Path) -> bool:
+    """Whether a file below a data set's folder lies in another data set's."""
+    above = [folder for folder in file.parents if folder != root and folder.is_relative_to(root)]
+    return any(map(_is_data_set, above))
 
 
-def _walk(root: Path) -> Iterator[Path]:
-    """The files in a folder and below it; what is hidden, or a data set of its own, is passed over."""
-    with os.scandir(root) as entries:
-        own = sorted(
-            (entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name
-        )
-    for entry in own:
-        path = root / entry.name
-        if not entry.is_dir():
-            yield path
-        elif not sources(path):
-            yield from _walk(path)
+@cache
+def _is_data_set(folder: Path) -> bool:
+    return folder.is_dir() and bool(sources(folder))
 
 
-def _short(path: Path, root: Path) -> str:
-    return str(path.relative_to(root))
-
-
-def _headed(path: Path, root: Path) -> str:
-    return f"{_short(path, root)}: {', '.join(columns(path)) or 'no columns'}"
+def _short(file: str, root: Path) -> str:
+    """A file's name from the data set's folder on; the heads of tables, too."""
+    path = Path(file)
+    name = str(path.relative_to(root)) if path.is_relative_to(root) else file
+    headed = path.suffix.lower() in TABLES and path.is_file()
+    return f"{name}: {', '.join(columns(path)) or 'no columns'}" if headed else name

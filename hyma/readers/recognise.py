@@ -10,12 +10,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hyma.common.errors import HymaError
-from hyma.common.names import SUFFIXES
+from hyma.readers.base.listing import is_hidden, is_picture
 from hyma.readers.base.params import DataSource
+from hyma.readers.base.tables import TABLES
 from hyma.readers.formats.captions import NAMES
 from hyma.readers.formats.flickr8k import FOLDERS
 
-TABLES = (".csv", ".jsonl", ".parquet")
 MARKS = {
     "llava": ("blip_laion_cc_sbu_558k.json", "chat.json"),
     "imagenet": ("val/n*[0-9]",),
@@ -79,12 +79,7 @@ def refuse_weights(folder: Path) -> None:
 
 def subfolders(folder: Path) -> list[Path]:
     """The folders in a folder, by name; hidden ones are none."""
-    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-
-
-def is_picture(path: Path) -> bool:
-    """Whether a file's name is a picture's."""
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not is_hidden(path))
 
 
 def columns(file: Path) -> list[str]:

@@ -3,18 +3,25 @@
 import json
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import pyarrow.compute as pc
+
 from hyma.common import prepared
 from hyma.common.errors import HymaError
 from hyma.common.files import read_json
-from hyma.common.prepared import IMAGES, QUESTIONS, TEXTS, Meta, Prepared
+from hyma.common.prepared import IMAGES, QUESTIONS, TEXTS, Meta, Prepared, Skipped
+from hyma.readers.base.listing import is_text, writable
 from hyma.readers.base.params import DataSource
 from hyma.readers.base.vqa_text import normalise
 
 Row = dict[str, Any]
+CAPTIONS = 5
+"""Of an image in a retrieval benchmark: as many as the published ones have; CLIP_benchmark takes the first, too."""
+BEYOND = f"beyond the first {CAPTIONS} captions of its picture"
 
 
 def first_of(root: Path, *names: str) -> Path:
@@ -69,8 +76,9 @@ def data_file(name: str) -> Any:
 
 
 def image_row(name: str, path: Path | None, protocol: str = "both", **more: Any) -> Row:
-    """An image of the prepared form, by path."""
-    return {"id": name, "image": {"bytes": None, "path": str(path)}, "protocol": protocol} | more
+    """An image of the prepared form, by path; one whose name is no UTF-8 cannot be opened, which checking says."""
+    own = str(path) if path is not None and is_text(str(path)) else None
+    return {"id": writable(name), "image": {"bytes": None, "path": own}, "protocol": protocol} | more
 
 
 def prompts(classes: Sequence[str], benchmark: str) -> list[Row]:
@@ -86,17 +94,73 @@ def prompts(classes: Sequence[str], benchmark: str) -> list[Row]:
     return rows
 
 
-def classification(images: list[Row], classes: Sequence[str], source: DataSource, templates: str) -> Prepared:
+def classification(
+    images: list[Row],
+    classes: Sequence[str],
+    source: DataSource,
+    templates: str,
+    skipped: Sequence[Skipped] = (),
+) -> Prepared:
     """Assemble a classification benchmark."""
     texts = prepared.table(prompts(classes, templates), TEXTS)
-    meta = Meta("classification", source.format, classes=list(classes))
+    meta = Meta("classification", source.format, classes=list(classes), skipped=list(skipped))
     return Prepared(meta, prepared.table(images, IMAGES), texts, QUESTIONS.empty_table())
 
 
-def captions(images: list[Row], texts: list[Row], source: DataSource, task: prepared.Task) -> Prepared:
-    """Assemble captioned images: training pairs or a retrieval benchmark."""
-    tables = prepared.table(images, IMAGES), prepared.table(texts, TEXTS)
-    return Prepared(Meta(task, source.format), *tables, QUESTIONS.empty_table())
+def captions(
+    images: list[Row],
+    texts: list[Row],
+    source: DataSource,
+    task: prepared.Task,
+    skipped: Sequence[Skipped] = (),
+) -> Prepared:
+    """Assemble captioned images: training pairs or a retrieval benchmark. Captions that say nothing are left out."""
+    found = [(row, fault(row["text"])) for row in texts]
+    lost = [Skipped(f"{source.path}: {row['id']}", reason, "text") for row, reason in found if reason]
+    kept = prepared.table([row for row, reason in found if not reason], TEXTS)
+    meta = Meta(task, source.format, skipped=[*skipped, *lost])
+    whole = Prepared(meta, prepared.table(images, IMAGES), kept, QUESTIONS.empty_table())
+    return for_retrieval(whole) if task == "retrieval" else whole
+
+
+def for_retrieval(draft: Prepared) -> Prepared:
+    """Captioned images as a benchmark: the first captions of every image, in pools of one an image."""
+    few = pc.less(draft.texts["pool"], CAPTIONS)
+    beyond = sorted(draft.texts.filter(pc.invert(few))["id"].to_pylist())
+    lost = [Skipped(name, BEYOND, "text") for name in beyond]
+    meta = replace(draft.meta, task="retrieval", skipped=draft.meta.skipped + lost)
+    return replace(draft, meta=meta, texts=draft.texts.filter(few))
+
+
+def fault(text: str, what: str = "caption") -> str:
+    """Why a text cannot be used; nothing if it can."""
+    if not text.strip():
+        return f"empty {what}"
+    if "\0" in text:
+        return f"{what} with a NUL in it"
+    return "" if is_text(text) else f"{what} with half a character in it"
+
+
+def text_of(value: Any, file: Path, place: str, what: str = "caption") -> str:
+    """A text that a file holds, without blanks around it; none is an empty one.
+
+    Raises:
+        HymaError: if it is anything else.
+    """
+    if not isinstance(value, str | None):
+        raise HymaError(f"{file}: {place}: {what}: should be text, it is {str(value)[:60]!r}")
+    return (value or "").strip()
+
+
+def list_of(value: Any, file: Path, place: str, what: str) -> list[Any]:
+    """A list that a file holds.
+
+    Raises:
+        HymaError: if it is anything else.
+    """
+    if not isinstance(value, list):
+        raise HymaError(f"{file}: {place}: {what}: should be a list, it is {str(value)[:60]!r}")
+    return value
 
 
 def caption_rows(given: Any, image: int, name: str, first: int, file: Path, place: str) -> list[Row]:
@@ -120,21 +184,20 @@ def caption_rows(given: Any, image: int, name: str, first: int, file: Path, plac
                 f"{file}: {place}: caption: should be text or a list of texts, it is {str(given)[:60]!r}"
             )
     return [
-        {
-            "id": f"{name}#{pool}",
-            "text": (sentence or "").strip(),
-            "image": image,
-            "pool": pool,
-            "protocol": "both",
-        }
-        for pool, sentence in enumerate(sentences, start=first)
+        caption_row(name, sentence or "", image, pool) for pool, sentence in enumerate(sentences, start=first)
     ]
+
+
+def caption_row(name: str, text: str, image: int, pool: int, protocol: str = "both") -> Row:
+    """A caption of the prepared form: number `pool` of the captions of image row `image`, whose id is `name`."""
+    own = {"id": f"{writable(name)}#{pool}", "text": text.strip()}
+    return own | {"image": image, "pool": pool, "protocol": protocol}
 
 
 def answer_text(answer: Any) -> str:
     """An annotator's answer, normalised; data sets hold it as a string or as a record."""
-    text = answer.get("answer", answer.get("raw_answer", "")) if isinstance(answer, dict) else answer
-    return normalise(str(text))
+    text = answer.get("answer", answer.get("raw_answer")) if isinstance(answer, dict) else answer
+    return "" if text is None else normalise(writable(str(text)))
 
 
 def vqa(
@@ -156,6 +219,9 @@ def vqa(
     answers = [answer for answer, _ in ranked[: source.max_answers] if answer]
     if not answers:
         raise HymaError(f"{file}: no answers in the training split; is this the original file?")
+    faults = [(row, fault(row["question"], "question")) for row in questions]
+    lost = [Skipped(f"{source.path}: {row['id']}", reason, "question") for row, reason in faults if reason]
+    questions = [row for row, reason in faults if not reason]
     wordings = list(dict.fromkeys(row["question"] for row in questions))
     number = {wording: row for row, wording in enumerate(wordings)}
     texts = [
@@ -171,6 +237,6 @@ def vqa(
     rows = [row | {"prompt": number[row["question"]]} for row in questions]
     for row in rows:
         del row["question"]
-    meta = Meta("vqa", source.format, answers=answers)
+    meta = Meta("vqa", source.format, answers=answers, skipped=lost)
     tables = prepared.table(images, IMAGES), prepared.table(texts, TEXTS), prepared.table(rows, QUESTIONS)
     return Prepared(meta, *tables)

@@ -1,16 +1,14 @@
 """Checking images: every one is decoded once, so that a broken one is known before any encoder runs."""
 
-import hashlib
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
 from tqdm import tqdm
 
 from hyma.common import pictures
-from hyma.common.files import sha256
 from hyma.common.prepared import Skipped
 
 SEVERAL = 256
@@ -23,30 +21,29 @@ AHEAD = 16
 class Checked:
     """What looking at every image told."""
 
-    digest: str
-    """Over the bytes of all images, in order."""
-    broken: list[tuple[int, Skipped]]
+    content: list[str | None] = field(default_factory=list)
+    """A digest of each image's pixels; None for one that cannot be read."""
+    broken: list[tuple[int, Skipped]] = field(default_factory=list)
     """The rows that cannot be read, and why."""
 
 
 def check(table: pa.Table) -> Checked:
     """Decode every image of an ``images`` table on all cores, as extraction will."""
-    digests: list[str] = []
-    broken = []
+    found = Checked()
     with (
         ProcessPoolExecutor(pictures.cores()) as pool,
         tqdm(total=len(table), desc="checking images", unit="image", disable=None) as bar,
     ):
         for results in _results(pool, table):
-            for digest, file, reason in results:
-                if reason:
-                    broken.append((len(digests), Skipped(file, reason)))
-                digests.append(digest)
+            for file, content, reason in results:
+                if content is None:
+                    found.broken.append((len(found.content), Skipped(file, reason)))
+                found.content.append(content)
             bar.update(len(results))
-    return Checked(sha256(*digests), broken)
+    return found
 
 
-def _results(pool: ProcessPoolExecutor, table: pa.Table) -> Iterator[list[tuple[str, str, str]]]:
+def _results(pool: ProcessPoolExecutor, table: pa.Table) -> Iterator[list[tuple[str, str | None, str]]]:
     """Yield what `_check_some` says of slice after slice; few are in memory at a time."""
     window = SEVERAL * AHEAD * pictures.cores()
     for start in range(0, len(table), window):
@@ -58,17 +55,14 @@ def _slices(table: pa.Table) -> Iterator[list[dict[str, Any]]]:
         yield table.slice(start, SEVERAL).select(["id", "image"]).to_pylist()
 
 
-def _check_some(rows: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
-    """Return (digest, file, reason) of each row; an empty reason means that it can be read."""
+def _check_some(rows: list[dict[str, Any]]) -> list[tuple[str, str | None, str]]:
+    """Return file, digest of the pixels, and the reason if it cannot be read, of each row."""
     return [_check_one(row["id"], row["image"]) for row in rows]
 
 
-def _check_one(name: str, image: dict[str, Any]) -> tuple[str, str, str]:
-    file, digest = image["path"] or name, "missing"
+def _check_one(name: str, image: dict[str, Any]) -> tuple[str, str | None, str]:
+    file = image["path"] or name
     try:
-        data = pictures.content(image)
-        digest = hashlib.sha256(data).hexdigest()
-        pictures.decode(data)
+        return file, pictures.digest(pictures.decode(pictures.content(image))), ""
     except pictures.UnreadableError as error:
-        return digest, file, str(error)
-    return digest, file, ""
+        return file, None, str(error)

@@ -1,18 +1,15 @@
 """From a folder in a known format to the prepared form: read, check every image, write."""
 
 import importlib
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from hyma.common import prepared
-from hyma.common.errors import HymaError
-from hyma.common.prepared import Meta, Prepared, Skipped
+from hyma.common.errors import HymaError, reason
+from hyma.common.prepared import Kind, Meta, Prepared, Skipped
 from hyma.readers.base import images
+from hyma.readers.base.common import BEYOND, for_retrieval
 from hyma.readers.base.params import DataSource
+from hyma.readers.base.unite import counted, unite
 
 FIRST_FILE = {
     "llava": "blip_laion_cc_sbu_558k.json",
@@ -26,8 +23,12 @@ FIRST_FILE = {
     "webdataset": "*.tar",
     "folders": "<class name>/*.jpg",
 }
-CAPTIONS = 5
-"""Of an image in a retrieval benchmark: as many as the published ones have."""
+KINDS: dict[Kind, str] = {
+    "image": "images are unreadable",
+    "text": "captions are empty or damaged",
+    "question": "questions are empty or damaged",
+}
+"""What a data set has, and how it is lost."""
 
 
 def prepare(source: DataSource, folder: Path, key: str = "path") -> Meta:
@@ -47,37 +48,42 @@ def prepare(source: DataSource, folder: Path, key: str = "path") -> Meta:
             f"params.yaml: {key}.path: data folder {source.path} not found; put the data set there "
             f"(with {FIRST_FILE[source.format]} in it) or correct the path"
         )
-    reader = importlib.import_module(f"hyma.readers.formats.{source.format}")
-    draft: Prepared = reader.read(root, source)
+    draft = read(source)
     if key.startswith("benchmarks.") and draft.meta.task == "pairs":
-        draft = _retrieval(draft)
-    if not len(draft.images) and not draft.meta.skipped:
+        draft = for_retrieval(draft)
+    lost = {kind: [one for one in draft.meta.skipped if one.kind == kind] for kind in KINDS}
+    if not len(draft.images) and not lost["image"]:
         raise HymaError(f"{root}: no images listed; expected {FIRST_FILE[source.format]}")
+    draft.meta.read = dict(counted(draft))
     checked = images.check(draft.images)
+    lost["image"] += [skipped for _, skipped in checked.broken]
+    lost["text"] = [one for one in lost["text"] if one.reason != BEYOND]
     limit = f"{key}.max_unreadable is {source.max_unreadable}"
-    lost = draft.meta.skipped + [skipped for _, skipped in checked.broken]
-    listed = len(draft.images) + len(draft.meta.skipped)
-    _refuse_too_many(lost, listed, source.max_unreadable, "images are unreadable", limit)
-    empty = _empty_texts(draft, root)
-    no_text = [skipped for _, skipped in empty]
-    _refuse_too_many(no_text, len(draft.texts), source.max_unreadable, "captions are empty", limit)
-    complete = drop(draft, {row for row, _ in checked.broken}, {row for row, _ in empty})
-    complete.meta.skipped = lost + no_text
-    prepared.write(folder, complete, checked.digest)
+    for kind, what in KINDS.items():
+        _refuse_too_many(lost[kind], draft.meta.read.get(kind, 0), source.max_unreadable, what, limit)
+    draft.meta.skipped += [skipped for _, skipped in checked.broken]
+    complete = unite(draft, checked.content, source.format == "folders")
+    _refuse_nothing(complete, root)
+    assert counted(complete) == complete.meta.read, "what was read is neither kept nor left out"
+    prepared.write(folder, complete)
     return complete.meta
 
 
-def _retrieval(draft: Prepared) -> Prepared:
-    """Training pairs as a benchmark: the first captions of every image, in pools of one an image."""
-    few = draft.texts.filter(pc.less(draft.texts["pool"], CAPTIONS))
-    return replace(draft, meta=replace(draft.meta, task="retrieval"), texts=few)
+def read(source: DataSource) -> Prepared:
+    """Read a data set by its format's reader; no picture is opened.
 
-
-def _empty_texts(draft: Prepared, root: Path) -> list[tuple[int, Skipped]]:
-    blank = pc.equal(pc.utf8_trim_whitespace(draft.texts["text"]), "")
-    rows = np.nonzero(blank.to_numpy(zero_copy_only=False))[0].tolist()
-    ids = draft.texts["id"]
-    return [(row, Skipped(f"{root}: {ids[row].as_py()}", "empty caption")) for row in rows]
+    Raises:
+        HymaError: if it is not as its format is.
+    """
+    root = Path(source.path)
+    reader = importlib.import_module(f"hyma.readers.formats.{source.format}")
+    try:
+        found: Prepared = reader.read(root, source)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
+        raise HymaError(
+            f"{root}: not as {source.format} data are ({reason(error)}); is this the original data set?"
+        ) from error
+    return found
 
 
 def _refuse_too_many(found: list[Skipped], total: int, limit: float, what: str, remedy: str) -> None:
@@ -89,28 +95,10 @@ def _refuse_too_many(found: list[Skipped], total: int, limit: float, what: str, 
     )
 
 
-def drop(draft: Prepared, images_out: set[int], texts_out: set[int]) -> Prepared:
-    """Leave out the image and text rows given, with the texts and questions of those images."""
-    keep_N = ~np.isin(np.arange(len(draft.images)), list(images_out))
-    new_row_N = np.cumsum(keep_N) - 1
-
-    def of_kept_image(table: pa.Table) -> np.ndarray:
-        image = table["image"].to_numpy()
-        known = ~np.isnan(image.astype(float))
-        kept = np.ones(len(image), bool)
-        kept[known] = keep_N[image[known].astype(int)]
-        return kept
-
-    def renumber(table: pa.Table) -> pa.Table:
-        new = [None if row is None else int(new_row_N[row]) for row in table["image"].to_pylist()]
-        position = table.schema.get_field_index("image")
-        return table.set_column(position, table.schema.field(position), pa.array(new, pa.int32()))
-
-    keep_M = of_kept_image(draft.texts) & ~np.isin(np.arange(len(draft.texts)), list(texts_out))
-    keep_Q = of_kept_image(draft.questions)
-    return Prepared(
-        meta=draft.meta,
-        images=draft.images.filter(pa.array(keep_N)),
-        texts=renumber(draft.texts.filter(pa.array(keep_M))),
-        questions=renumber(draft.questions.filter(pa.array(keep_Q))),
-    )
+def _refuse_nothing(complete: Prepared, root: Path) -> None:
+    if not len(complete.images):
+        first = complete.meta.skipped[0]
+        raise HymaError(
+            f"{root}: nothing is left of it: {first.file}: {first.reason} "
+            f"({len(complete.meta.skipped)} in all); mend the files"
+        )

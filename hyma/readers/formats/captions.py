@@ -1,41 +1,37 @@
 """A user's own captioned images: a table of image and caption, as csv, jsonl or Parquet."""
 
-import csv
-import json
+import os
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from hyma.common.errors import HymaError
-from hyma.common.prepared import Prepared
+from hyma.common.prepared import Prepared, Skipped
 from hyma.readers.base.common import Row, caption_rows, captions, first_of, image_row
+from hyma.readers.base.listing import is_hidden, is_picture, passed_over, walk, writable
 from hyma.readers.base.params import DataSource
+from hyma.readers.base.tables import TABLES, records
 
 NAMES = ("captions.csv", "captions.jsonl", "captions.parquet")
-Record = tuple[str, dict[str, Any]]
-"""Where a row stands, for errors, and its values by column."""
+UNNAMED = "a picture that the table does not name"
 
 
 def read(root: Path, source: DataSource) -> Prepared:
     """Read the table `root`, or the one of `NAMES` in the folder `root`.
 
     Paths are relative to the table's folder. Rows of the same image are captions of it. Texts are in the
-    table's order, images in that of their first row.
+    table's order, images in that of their first row. Other files in the folder are listed as left out.
 
     Raises:
-        HymaError: naming the row that is not as it should be.
+        HymaError: naming the row that is not as it should be, or if the folder has two tables.
     """
-    file = root if root.is_file() else first_of(root, *NAMES)
+    file = root if root.is_file() else _table(root)
     images: list[Row] = []
     texts: list[Row] = []
     row_of: dict[Any, int] = {}
     names: Counter[str] = Counter()
     pools: Counter[int] = Counter()
-    for place, record in _records(file):
+    for place, record in records(file):
         given = _wanted(record, ("image",), file, place)
         key = _picture(given, file, place)
         if key not in row_of:
@@ -46,66 +42,35 @@ def read(root: Path, source: DataSource) -> Prepared:
         rows = caption_rows(caption, image, images[image]["id"], pools[image], file, place)
         pools[image] += len(rows)
         texts += rows
-    return captions(images, texts, source, "pairs")
+    skipped = [] if root.is_file() else _unread(root, file, images)
+    return captions(images, texts, source, "pairs", skipped)
 
 
-def _records(file: Path) -> Iterator[Record]:
-    kinds = {".csv": _csv, ".jsonl": _jsonl, ".parquet": _parquet}
-    if file.suffix.lower() not in kinds:
-        raise HymaError(f"{file}: should end in {', '.join(kinds)}; save it in one of these formats")
-    try:
-        yield from kinds[file.suffix.lower()](file)
-    except UnicodeDecodeError:
-        raise HymaError(f"{file}: not UTF-8; save it again in that encoding") from None
+def _table(root: Path) -> Path:
+    there = [root / name for name in NAMES if (root / name).exists()]
+    if len(there) > 1:
+        raise HymaError(
+            f"{root}: two tables, {there[0].name} and {there[1].name}; name the one meant as the path, "
+            "or move the other away"
+        )
+    if there and there[0].is_dir() and there[0].suffix == ".parquet":
+        return there[0]
+    return first_of(root, *NAMES)
 
 
-def _csv(file: Path) -> Iterator[Record]:
-    with file.open(encoding="utf-8-sig", newline="") as stream:
-        rows = csv.reader(stream, strict=True)
-        try:
-            columns = next(rows, [])
-            for row in rows:
-                if row and len(row) != len(columns):
-                    raise HymaError(
-                        f"{file}: line {rows.line_num}: {len(row)} fields, the header has {len(columns)}; "
-                        'put a caption that holds commas in quotes: "…"'
-                    )
-                if row:
-                    yield f"line {rows.line_num}", _by_column(zip(columns, row, strict=True))
-        except csv.Error as error:
-            raise HymaError(
-                f"{file}: line {rows.line_num}: not valid csv ({error}); write a quote within quotes twice"
-            ) from None
-
-
-def _jsonl(file: Path) -> Iterator[Record]:
-    with file.open(encoding="utf-8-sig") as stream:
-        for number, line in enumerate(stream, start=1):
-            if not line.strip():
-                continue
-            try:
-                record = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise HymaError(f"{file}: line {number}: not valid json ({error.msg}); mend it") from None
-            if not isinstance(record, dict):
-                raise HymaError(f'{file}: line {number}: should be an object: {{"image": …, "caption": …}}')
-            yield f"line {number}", _by_column(record.items())
-
-
-def _parquet(file: Path) -> Iterator[Record]:
-    try:
-        with pq.ParquetFile(file) as table:
-            records = (record for batch in table.iter_batches(1024) for record in batch.to_pylist())
-            for number, record in enumerate(records, start=1):
-                yield f"row {number}", _by_column(record.items())
-    except (OSError, pa.ArrowInvalid) as error:
-        reason = str(error).splitlines()[0]
-        raise HymaError(f"{file}: not a whole Parquet file ({reason}); write it again") from None
-
-
-def _by_column(items: Any) -> dict[str, Any]:
-    """Values by column name, however the name is capitalised and whatever blanks surround it."""
-    return {str(name).strip().lower(): value for name, value in items}
+def _unread(root: Path, file: Path, images: list[Row]) -> list[Skipped]:
+    """The files in the folder and below it that are neither the table nor a picture of it."""
+    taken = {os.path.abspath(row["image"]["path"] or file) for row in images}  # noqa: PTH100 (links stay)
+    taken.add(os.path.abspath(file))  # noqa: PTH100
+    left = [path for path in walk(root) if os.path.abspath(path) not in taken and file not in path.parents]  # noqa: PTH100
+    unnamed = [path for path in left if is_picture(path)]
+    tables = [path for path in left if path.suffix.lower() in TABLES and not is_hidden(path)]
+    others = sorted({*left} - {*unnamed, *tables})
+    return (
+        passed_over(unnamed, UNNAMED)
+        + passed_over(tables, f"a table, and {file.name} is read")
+        + passed_over(others)
+    )
 
 
 def _wanted(record: dict[str, Any], columns: tuple[str, ...], file: Path, place: str) -> Any:
@@ -114,7 +79,7 @@ def _wanted(record: dict[str, Any], columns: tuple[str, ...], file: Path, place:
         if column in record:
             return record[column]
     raise HymaError(
-        f"{file}: {place}: no column {' or '.join(columns)}, found {', '.join(record) or 'none'}; "
+        f"{file}: {place}: no column {' or '.join(columns)}, found {', '.join(map(writable, record)) or 'none'}; "
         "name the columns image and caption"
     )
 
@@ -123,7 +88,7 @@ def _picture(given: Any, file: Path, place: str) -> str | bytes:
     """What tells a picture from others: its bytes if it lies in the table, else its path."""
     inside = given.get("bytes") or given.get("path") if isinstance(given, dict) else given
     key = inside.strip() if isinstance(inside, str) else inside
-    if not key or not isinstance(key, str | bytes):
+    if not key or not isinstance(key, str | bytes) or (isinstance(key, str) and "\0" in key):
         raise HymaError(
             f"{file}: {place}: image: should be a path relative to {file.parent}, it is {str(given)[:60]!r}"
         )
@@ -135,7 +100,7 @@ def _image(given: Any, folder: Path, names: Counter[str]) -> Row:
     if isinstance(given, str):
         return image_row(given.strip(), folder / given.strip())
     inside = given if isinstance(given, dict) else {"bytes": given}
-    name = str(inside.get("path") or "picture").strip()
+    name = writable(str(inside.get("path") or "picture").strip())
     if not inside.get("bytes"):
         return image_row(name, folder / name)
     names[name] += 1

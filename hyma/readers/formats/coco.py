@@ -2,13 +2,21 @@
 
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 from hyma.common.prepared import Prepared
-from hyma.readers.base.common import Row, captions, field, image_row, records, wrong_layout
+from hyma.readers.base.common import (
+    Row,
+    caption_row,
+    captions,
+    field,
+    image_row,
+    list_of,
+    records,
+    text_of,
+    wrong_layout,
+)
 from hyma.readers.base.params import DataSource
-
-CAPTIONS = 5
-"""Some images have six or seven captions: like CLIP_benchmark, we take the first five."""
 
 
 def read(root: Path, source: DataSource) -> Prepared:
@@ -32,19 +40,23 @@ def read(root: Path, source: DataSource) -> Prepared:
 def _add(images: list[Row], texts: list[Row], path: Path, sentences: list[str], protocol: str) -> None:
     row, name = len(images), f"{path.parent.name}/{path.name}"
     images.append(image_row(name, path, protocol))
-    texts += [
-        {"id": f"{name}#{pool}", "text": text.strip(), "image": row, "pool": pool, "protocol": protocol}
-        for pool, text in enumerate(sentences[:CAPTIONS])
-    ]
+    texts += [caption_row(name, text, row, pool, protocol) for pool, text in enumerate(sentences)]
 
 
 def _karpathy(root: Path, file: Path, images: list[Row], texts: list[Row]) -> None:
     for number, record in enumerate(records(file, "images")):
         place = f"image {number}"
-        if field(record, "split", file, place) != "test":
+
+        def value(key: str, record: Any = record, place: str = place) -> Any:
+            return field(record, key, file, place)
+
+        if value("split") != "test":
             continue
-        sentences = [field(entry, "raw", file, place) for entry in field(record, "sentences", file, place)]
-        folder, name = (field(record, key, file, place) for key in ("filepath", "filename"))
+        sentences = [
+            text_of(field(entry, "raw", file, place), file, place)
+            for entry in list_of(value("sentences"), file, place, "sentences")
+        ]
+        folder, name = (text_of(value(key), file, place, key) for key in ("filepath", "filename"))
         _add(images, texts, root / folder / name, sentences, "standard")
 
 
@@ -52,9 +64,10 @@ def _val2017(root: Path, file: Path, images: list[Row], texts: list[Row]) -> Non
     sentences = defaultdict(list)
     for number, note in enumerate(records(file, "annotations")):
         place = f"annotation {number}"
-        sentences[field(note, "image_id", file, place)].append(field(note, "caption", file, place))
+        caption = text_of(field(note, "caption", file, place), file, place)
+        sentences[field(note, "image_id", file, place)].append(caption)
     for number, record in enumerate(records(file, "images")):
         place = f"image {number}"
-        name = field(record, "file_name", file, place)
+        name = text_of(field(record, "file_name", file, place), file, place, "file_name")
         own = sentences.get(field(record, "id", file, place), [])
         _add(images, texts, root / "val2017" / name, own, "paper")

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from hyma.common.errors import HymaError
 from hyma.common.files import read_json
-from hyma.common.names import SUFFIXES
 from hyma.common.prepared import Prepared
+from hyma.readers.base import listing
 from hyma.readers.base.common import classification, data_file, image_row, wrong_layout
 from hyma.readers.base.params import DataSource
 
@@ -13,18 +13,19 @@ from hyma.readers.base.params import DataSource
 def read(root: Path, source: DataSource) -> Prepared:
     """Read ``val/<wnid>/``. Names come from ``classnames.json`` if the folder has it, else OpenAI's 1,000."""
     val = root / "val"
-    wnids = sorted(folder.name for folder in val.iterdir() if folder.is_dir()) if val.is_dir() else []
-    if not wnids:
+    folders, skipped = listing.classes(val) if val.is_dir() else ({}, [])
+    if not folders:
         raise wrong_layout(root, "val/<wnid>/*.JPEG")
     own = root / "classnames.json"
     names = read_json(own) if own.is_file() else data_file("imagenet_classes.json")
-    nameless = next((wnid for wnid in wnids if wnid not in names), None)
-    if nameless:
-        raise HymaError(f"{val / nameless}: no class name for this wnid; add it to {own}")
+    if not isinstance(names, dict):
+        raise HymaError(f"{own}: should be an object: wnid → class name")
+    for folder in folders:
+        if not isinstance(names.get(folder.name), str):
+            raise HymaError(f"{folder}: no class name for this wnid; add it to {own}")
     images = [
-        image_row(f"{wnid}/{path.name}", path, label=label)
-        for label, wnid in enumerate(wnids)
-        for path in sorted((val / wnid).iterdir())
-        if path.suffix.lower() in SUFFIXES
+        image_row(f"{folder.name}/{path.name}", path, label=label)
+        for label, (folder, pictures) in enumerate(folders.items())
+        for path in pictures
     ]
-    return classification(images, [names[wnid] for wnid in wnids], source, "imagenet")
+    return classification(images, [names[folder.name] for folder in folders], source, "imagenet", skipped)

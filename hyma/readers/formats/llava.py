@@ -4,7 +4,17 @@ from pathlib import Path
 
 from hyma.common.errors import HymaError
 from hyma.common.prepared import Prepared
-from hyma.readers.base.common import captions, field, first_of, image_row, records
+from hyma.readers.base.common import (
+    caption_row,
+    captions,
+    field,
+    first_of,
+    image_row,
+    list_of,
+    records,
+    text_of,
+)
+from hyma.readers.base.listing import writable
 from hyma.readers.base.params import DataSource
 
 NAMES = ("blip_laion_cc_sbu_558k.json", "chat.json")
@@ -19,15 +29,13 @@ def read(root: Path, source: DataSource) -> Prepared:
     images, texts = [], []
     for number, record in enumerate(records(file)):
         place = f"record {number}"
-        name = str(field(record, "image", file, place))
-        turns = field(record, "conversations", file, place)
-        answer = next((turn for turn in turns if turn.get("from") == "gpt"), None)
+        name = text_of(field(record, "image", file, place), file, place, "image")
+        turns = list_of(field(record, "conversations", file, place), file, place, "conversations")
+        answer = next((turn for turn in turns if isinstance(turn, dict) and turn.get("from") == "gpt"), None)
         if answer is None:
             raise HymaError(f"{file}: {place}: no turn from 'gpt'; is this the original file?")
         inside = (root / "images").is_dir() and not name.startswith("images/")
         images.append(image_row(name, root / "images" / name if inside else root / name))
-        caption = str(field(answer, "value", file, place)).strip()
-        texts.append(
-            {"id": f"{number}/{name}", "text": caption, "image": number, "pool": 0, "protocol": "both"}
-        )
+        caption = text_of(field(answer, "value", file, place), file, place)
+        texts.append(caption_row(name, caption, number, 0) | {"id": f"{number}/{writable(name)}"})
     return captions(images, texts, source, "pairs")

@@ -6,7 +6,17 @@ from typing import Any
 
 from hyma.common.errors import HymaError
 from hyma.common.prepared import Prepared
-from hyma.readers.base.common import Row, answer_text, field, first_of, image_row, records, vqa
+from hyma.readers.base.common import (
+    Row,
+    answer_text,
+    field,
+    first_of,
+    image_row,
+    list_of,
+    records,
+    text_of,
+    vqa,
+)
 from hyma.readers.base.params import DataSource
 
 
@@ -28,12 +38,19 @@ def read(root: Path, source: DataSource) -> Prepared:
             )
         if image not in rows:
             rows[image] = len(images)
-            name = f"val2014/COCO_val2014_{int(image):012d}.jpg"
-            images.append(image_row(name, root / name))
+            images.append(_image(image, root, file, place))
         people = [answer_text(answer) for answer in answers[own]]
-        questions.append({"id": str(own), "image": rows[image], "question": text.strip(), "answers": people})
+        question = text_of(text, file, place, "question")
+        questions.append({"id": str(own), "image": rows[image], "question": question, "answers": people})
     train = Counter(answer_text(answer) for note in _annotations(root, "train") for answer in note["answers"])
     return vqa(questions, images, train, source, root / "mscoco_train2014_annotations.json")
+
+
+def _image(number: Any, root: Path, file: Path, place: str) -> Row:
+    if not isinstance(number, int):
+        raise HymaError(f"{file}: {place}: image_id: should be a number, it is {str(number)[:60]!r}")
+    name = f"val2014/COCO_val2014_{number:012d}.jpg"
+    return image_row(name, root / name)
 
 
 def _annotations(root: Path, split: str) -> list[Any]:
@@ -42,4 +59,5 @@ def _annotations(root: Path, split: str) -> list[Any]:
     for number, note in enumerate(notes):
         for key in ("question_id", "answers"):
             field(note, key, file, f"annotation {number}")
+        list_of(note["answers"], file, f"annotation {number}", "answers")
     return notes
