@@ -46,6 +46,7 @@ def inputs(images: list[str], texts: list[str]) -> tuple[str, ...]:
     (name,) = names("training")
     files = [features.file_of("training", "image", slug, name) for slug in images]
     files += [features.file_of("training", "text", slug, name) for slug in texts]
+    files += [features.LEFT_OUT] if features.LEFT_OUT.is_file() else []
     connector = settings.read("connector", ConnectorParams).model_dump_json()
     place = device.resolve(settings.read("device", str)).type
     return (*map(_content, files), connector, str(settings.read("seed", int)), place)

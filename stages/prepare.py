@@ -6,9 +6,8 @@ Reads the folder named in params.yaml, writes data/prepared/<part>/<slug>/.
 import argparse
 from pathlib import Path
 
-from hyma.common import params
+from hyma.common import left_out, params
 from hyma.common.run import run
-from hyma.readers.base import summary
 from hyma.readers.base.params import DataSource
 from hyma.readers.base.prepare import prepare
 
@@ -27,7 +26,7 @@ def main() -> None:
     )
     meta = prepare(source, Path("data/prepared") / args.part / args.slug, key)
     print(f"{key}: {meta.images} images, {meta.texts} texts, {meta.questions} questions")
-    for line in summary.lines(meta):
+    for line in left_out.lines(meta):
         print(f"  {line}")
 
 

@@ -58,6 +58,7 @@ def measured() -> Inputs:
         data={name: read_json(Path(f"data/prepared/{place}/meta.json")) for name, place in sets.items()},
         steps=columns(METRICS / "hyma_steps.csv"),
         grid={pair: read_json(records.of_pair(pair)) for pair in finals()["pairs"]},
+        leaks=read_json(METRICS / "leaks.json"),
         gradients=read_json(records.folder("hyma") / "result.json")["gradients"],
         environment={
             **environment.versions(),

@@ -139,7 +139,7 @@ def test_parquet_with_pictures_inside(raw: Path, bare: bool) -> None:
         ("captions.csv", "image,label\na.png,A cat\n", "line 2: no column caption or text, found image, label"),
         ("captions.csv", "image,caption\na.png,A cat, a dog\n", "line 2: 3 fields, the header has 2; put a caption"),
         ("captions.csv", "image,caption\na.png\n", "line 2: 1 fields, the header has 2"),
-        ("captions.csv", 'image,caption\na.png,"A cat\nb.png,A dog\n', "line 3: not valid csv .*quote"),
+        ("captions.csv", 'image,caption\na.png,"A cat\nb.png,A dog\n', "line 2: not valid csv .*quote"),
         ("captions.csv", "image,caption\n ,A cat\n", "line 2: image: should be a path relative to .*raw, it is ' '"),
         ("captions.csv", "image,caption\n", "raw: no images listed; expected captions.csv"),
         ("captions.csv", "", "raw: no images listed"),
@@ -162,9 +162,15 @@ def test_missing_pictures_and_empty_captions_are_listed(raw: Path) -> None:
     (raw / "captions.csv").write_text("\n".join(lines))
     found = run(raw, max_unreadable=0.4)
     assert texts(found) == [("A cat", "b.png", 0), ("Cats", "b.png", 1)]
-    reasons = {entry.file: entry.reason for entry in found.meta.skipped}
-    assert reasons.keys() == {str(raw / "d.png"), f"{raw}: a.png#0"}
-    assert reasons[f"{raw}: a.png#0"] == "empty caption"
+    reasons = {(entry.kind, entry.file): entry.reason for entry in found.meta.skipped}
+    assert reasons.pop(("image", str(raw / "d.png"))).startswith("cannot be opened")
+    assert reasons == {
+        ("text", f"{raw}: a.png#0"): "empty caption",
+        ("image", str(raw / "a.png")): "no caption of it is left",
+        ("text", "d.png#0"): "its picture is left out",
+        ("file", str(raw / "in/c.png")): "a picture that the table does not name",
+    }
+    assert found.meta.read == {"image": 3, "text": 4, "question": 0}
     refused(r"d\.png: .*; 1 of 3 images are unreadable and training\.x\.max_unreadable", raw)
 
 
@@ -226,11 +232,17 @@ def test_webdataset_from_shards_to_the_prepared_form(raw: Path) -> None:
         samples |= {f"{number}.png": picture(number), f"{number}.txt": b"" if number == 8 else b"x"}
     shard(raw / "0.tar", samples | {"9.txt": b"no picture"})
     found = run(raw, "webdataset", "benchmarks.x", max_unreadable=0.2)
-    assert (found.meta.task, found.meta.images, found.meta.texts) == ("retrieval", 9, 8)
-    reasons = [(entry.file, entry.reason.partition(" (")[0]) for entry in found.meta.skipped]
-    assert reasons == [(f"{raw}/0.tar: 9", "no picture"), (f"{raw}: 0/8#0", "empty caption")]
+    assert (found.meta.task, found.meta.images, found.meta.texts) == ("retrieval", 8, 8)
+    lost = [entry for entry in found.meta.skipped if entry.kind != "file"]
+    reasons = [(entry.file.rpartition("#")[0] or entry.file, entry.reason) for entry in lost]
+    assert reasons == [
+        (f"{raw}/0.tar: 9", "no picture in this sample"),
+        (f"{raw}: 0/8", "empty caption"),
+        (f"{raw}/0.tar", "no caption of it is left"),  # that is, the stretch of the shard where the picture lies
+    ]
+    assert found.meta.read == {"image": 10, "text": 9, "question": 0}
     refused(
-        r"0\.tar: 9: no picture .*; 1 of 10 images .*max_unreadable is 0\.05",
+        r"0\.tar: 9: no picture.*; 1 of 10 images .*max_unreadable is 0\.05",
         raw,
         "webdataset",
         max_unreadable=0.05,
@@ -315,10 +327,12 @@ def test_a_wrong_layout_names_what_is_expected_and_what_is_there(
 
 
 def test_every_name_of_a_table_is_read(raw: Path) -> None:
-    """The first of the names wins where a folder holds several."""
+    """Where a folder holds several, nothing says which is meant."""
     pq.write_table(pa.table({"image": ["a.png"], "caption": ["parquet"]}), raw / "captions.parquet")
     (raw / "captions.jsonl").write_text('{"image": "a.png", "caption": "jsonl"}')
     (raw / "captions.csv").write_text("image,caption\na.png,csv\n")
-    for name in captions.NAMES:
-        assert texts(run(raw)) == [(Path(name).suffix[1:], "a.png", 0)]
-        (raw / name).unlink()
+    refused("raw: two tables, captions.csv and captions.jsonl; name the one meant", raw)
+    (raw / "captions.csv").unlink()
+    refused("raw: two tables, captions.jsonl and captions.parquet", raw)
+    (raw / "captions.jsonl").unlink()
+    assert texts(run(raw)) == [("parquet", "a.png", 0)]

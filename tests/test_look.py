@@ -128,11 +128,12 @@ def test_what_is_left_out_is_said() -> None:
     own = found("it")
     left = {one.reason: (one.count, one.names) for one in own.left_out}
     assert left == {
-        "pictures that are not there": (1, ("it/gone.jpg",)),
-        "empty captions": (2, ("0.jpg", "3.jpg")),
-        "tables, since captions.csv is read": (1, ("more.csv: image, caption",)),
-        "pictures that no caption names": (1, ("old/x.jpg",)),
-        "files of a kind that is not read": (2, ("0.tar", "photo.heic")),
+        "a picture that is not there": (1, ("it/gone.jpg",)),
+        "empty caption": (2, ("it: 0.jpg#1", "it: 3.jpg#1")),
+        "a table, and captions.csv is read": (1, ("more.csv: image, caption",)),
+        "a picture that the table does not name": (1, ("old/x.jpg",)),
+        "of a kind that is not read": (2, ("0.tar", "photo.heic")),
+        "hidden or a system's own": (1, (".hidden",)),
     }
     assert (own.pictures, len(own.said)) == (20, 20)
     assert own.lost == 2 / 23
@@ -141,7 +142,10 @@ def test_what_is_left_out_is_said() -> None:
 def test_so_is_what_lies_among_shards_and_classes() -> None:
     touch("classes/red/a.jpg", "classes/red/a.txt", "classes/blue/b.jpg", "classes/readme.md")
     left = {one.reason: one.names for one in found("classes", "folders").left_out}
-    assert left == {"files of a kind that is not read": ("classes/red/a.txt".removeprefix("classes/"),)}
+    assert left == {
+        "of a kind that is not read": ("red/a.txt",),
+        "beside the classes' folders": ("readme.md",),
+    }
 
 
 def shard(file: str, numbers: Sequence[int]) -> None:

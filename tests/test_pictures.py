@@ -252,12 +252,13 @@ def test_content_of_a_member_of_a_tar_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("image", "reason"),
     [
-        ({"bytes": None, "path": None}, "neither bytes nor a path"),
+        ({"bytes": None, "path": None}, "its name is no UTF-8; rename the file"),
         ({"bytes": None, "path": "{folder}/none.jpg"}, "No such file or directory"),
         ({"bytes": None, "path": "{folder}/none.tar#0+5"}, "No such file or directory"),
         ({"bytes": None, "path": "{folder}"}, "Is a directory"),
         ({"bytes": None, "path": "{folder}/ten#6+5"}, r".*/ten ends at byte 10, before the picture does"),
-        ({"bytes": None, "path": "{folder}/ten#99999999999+99999999999"}, ".*/ten ends at byte 10.*"),
+        ({"bytes": None, "path": "{folder}/ten#99999999999+99999999"}, ".*/ten ends at byte 10.*"),
+        ({"bytes": None, "path": "{folder}/ten#0+99999999999"}, "99,999,999,999 bytes, more than 500,000,000"),
     ],
 )
 def test_content_that_is_not_there(tmp_path: Path, image: dict[str, Any], reason: str) -> None:
@@ -270,10 +271,10 @@ def test_content_that_is_not_there(tmp_path: Path, image: dict[str, Any], reason
 def test_the_check_refuses_what_extraction_could_not_open() -> None:
     """And takes all that it could: both use the same function."""
     pictures = {"fine": file(noise()), "cut": file(noise(), "JPEG")[:900], "large": claiming(50000, 50000)}
-    pictures |= {"turned": file(row_of("LA", (0, 0))), "none": b""}
+    pictures |= {"turned": file(row_of("LA", (0, 0))), "none": b"", "thin": claiming(1, 40_000)}
     rows = [{"id": name, "image": {"bytes": data}} for name, data in pictures.items()]
     found = images.check(prepared.table(rows, prepared.IMAGES))
-    assert [(row, skipped.file) for row, skipped in found.broken] == [(1, "cut"), (2, "large"), (4, "none")]
+    assert [(row, skipped.file) for row, skipped in found.broken] == [(1, "cut"), (2, "large"), (4, "none"), (5, "thin")]
     assert all(skipped.reason.startswith("unreadable image (") for _, skipped in found.broken)
 
 
@@ -289,4 +290,6 @@ def test_the_check_keeps_the_order(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [row for row, _ in found.broken] == bad
     monkeypatch.setattr(images, "SEVERAL", 256)
     assert images.check(table) == found
-    assert images.check(table.slice(1)).digest != found.digest
+    assert images.check(table.slice(1)).content == found.content[1:]
+    assert [row for row, content in enumerate(found.content) if content is None] == bad
+    assert len(set(found.content)) == 2

@@ -1,5 +1,6 @@
 """The readers: tiny folders in each of the seven real formats, checked against tables worked out by hand."""
 
+import hashlib
 import io
 import json
 import os
@@ -52,9 +53,13 @@ def refused(message: str, raw: Path, name: Any, **options: Any) -> None:
 
 
 def draw(*paths: Path, shade: int = 0) -> None:
+    """Write a picture to each path; no two are alike."""
     for path in paths:
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (8, 8), (shade, 0, 0)).save(path)
+        own = hashlib.sha256(str(path).encode()).digest()
+        image = Image.new("RGB", (16, 16), (shade, 0, 0))
+        image.paste((own[0], own[1], own[2]), (0, 0, 8, 16))
+        image.save(path)
 
 
 def dump(path: Path, value: Any) -> None:
@@ -262,17 +267,15 @@ def test_one_unreadable_image_among_many(raw: Path) -> None:
     names = [f"{number:04d}.jpg" for number in range(1001)]
     lines = [f"{name}#0\tof {name}" for name in names]
     (raw / "Flickr8k.token.txt").write_text("\n".join(lines))
-    draw(raw / "Images" / names[0])
-    picture = (raw / "Images" / names[0]).read_bytes()
-    for name in names[1:]:
-        (raw / "Images" / name).write_bytes(picture)
+    draw(*(raw / "Images" / name for name in names))
     (raw / "Images/0601.jpg").write_bytes(b"<html>")
     found = run(raw, "flickr8k")
     # Without a list the last 1,000 are the test images: the first goes, and the broken one was row 600.
     kept = names[1:601] + names[602:]
     assert rows(found.images, "id") == kept
     assert rows(found.texts, "text", "image") == [(f"of {name}", row) for row, name in enumerate(kept)]
-    assert [skipped.file for skipped in found.meta.skipped] == [str(raw / "Images/0601.jpg")]
+    lost = [(skipped.kind, skipped.file) for skipped in found.meta.skipped]
+    assert lost == [("image", str(raw / "Images/0601.jpg")), ("text", "0601.jpg#0")]
     assert (found.meta.images, found.meta.texts) == (999, 999)
 
 
@@ -317,9 +320,9 @@ def test_unusual_pictures_are_accepted(raw: Path) -> None:
     modes = ["L", "LA", "P", "1", "I;16", "RGBA", "CMYK", "RGB"]
     exif = Image.Exif()
     exif[0x0112] = 6
-    for mode in modes:
+    for number, mode in enumerate(modes):  # of different sizes, so that each is another picture
         suffix = "JPEG" if mode in ("CMYK", "RGB") else "PNG"
-        Image.new(mode, (8, 8)).save(raw / f"{mode}.jpg", suffix, exif=exif)
+        Image.new(mode, (8, 8 + number)).save(raw / f"{mode}.jpg", suffix, exif=exif)
     dump(raw / "chat.json", [talk(f"{mode}.jpg", mode) for mode in modes])
     found = run(raw, "llava", max_unreadable=0)
     assert rows(found.texts, "text") == modes
@@ -340,7 +343,7 @@ def test_max_unreadable(raw: Path, broken: Any, reason: str) -> None:
         (raw / "b.jpg").write_bytes(broken)
     found = run(raw, "llava", max_unreadable=0.25)
     assert rows(found.texts, "text", "image") == [("a", 0), ("c", 1), ("d", 2)]
-    assert [skipped.file for skipped in found.meta.skipped] == [str(raw / "b.jpg")]
+    assert [skipped.file for skipped in found.meta.skipped] == [str(raw / "b.jpg"), "1/b.jpg"]
     assert reason in found.meta.skipped[0].reason
     message = rf"raw/b\.jpg: {reason}.*; 1 of 4 images .* benchmarks\.x\.max_unreadable is 0\.24"
     refused(message, raw, "llava", max_unreadable=0.24)

@@ -77,7 +77,7 @@ def counts(data: Prepared, protocol: str = "standard") -> Counts:
         sum(own in ("both", protocol) for own in rows(table, "protocol"))
         for table in (data.images, data.texts)
     )
-    return Counts(images, texts, data.meta.questions, len(data.meta.skipped))
+    return Counts(images, texts, data.meta.questions, sum(one.kind == "image" for one in data.meta.skipped))
 
 
 def test_all_that_can_be_read_is(sets: Sets, found: dict[str, Prepared]) -> None:
@@ -88,11 +88,12 @@ def test_all_that_can_be_read_is(sets: Sets, found: dict[str, Prepared]) -> None
 
 
 def test_what_cannot_be_read_is_named(sets: Sets, found: dict[str, Prepared]) -> None:
-    lost = {Path(skipped.file).name: skipped.reason for skipped in found["llava"].meta.skipped}
+    images = {name: [one for one in found[name].meta.skipped if one.kind == "image"] for name in found}
+    lost = {Path(skipped.file).name: skipped.reason for skipped in images["llava"]}
     assert list(lost) == ["000020100.jpg", "000040200.jpg"]
     assert "unreadable" in lost["000020100.jpg"]
     assert "cannot be opened" in lost["000040200.jpg"]
-    (skipped,) = found["imagenet"].meta.skipped
+    (skipped,) = images["imagenet"]
     assert Path(skipped.file).parent == sets.root / "imagenet/val/n04008634"
     assert "unreadable" in skipped.reason
 

@@ -4,11 +4,12 @@ import shlex
 from collections.abc import Iterator
 from typing import Any
 
+from hyma.common.left_out import SHOWN
 from hyma.common.params import FILE
 from hyma.plan.choose import Entry, note
 from hyma.plan.init import Written
 from hyma.plan.params_text import entry
-from hyma.readers.look import SHOWN, Found
+from hyma.readers.look import Found
 
 WIDEST = 100
 """Letters of a caption that are shown."""

@@ -19,6 +19,8 @@ from hyma.common.files import atomic, sha256
 
 KEY = b"hyma"
 FOLDER = Path("features")
+LEFT_OUT = FOLDER / "training/left_out.json"
+"""Rows of the training pictures that are not trained on, since a benchmark has them."""
 Side = Literal["image", "text"]
 Part = Literal["training", "benchmarks"]
 

@@ -7,6 +7,7 @@ from pydantic import StringConstraints
 ConnectorKind = Literal["linear", "mlp1", "mlp2"]
 NormaliseKind = Literal["l2", "standardise", "l2_standardise"]
 DecoderKind = Literal["dense", "factorised"]
+LeaksKind = Literal["report", "refuse", "drop"]
 DeviceName = Literal["auto", "cpu", "cuda"]
 Protocol = Literal["standard", "paper"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]

@@ -65,7 +65,7 @@ def content(bench: Benchmark, scores: Mapping[str, Scores], params: EvaluatePara
         "images": len(evaluator.images),
         "texts": len(evaluator.texts),
         "questions": bench.data.meta.questions,
-        "skipped": len(bench.data.meta.skipped),
+        "skipped": sum(one.kind == "image" for one in bench.data.meta.skipped),
         "ceiling": evaluator.ceiling(),
         "chance": evaluator.chance(),
         "protocols": {

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from hyma.common import params
-from hyma.common.names import DeviceName, Slug
+from hyma.common.names import DeviceName, LeaksKind, Slug
 from hyma.common.params import FILE, Section
 from hyma.embedded.world.params import WorldParams
 from hyma.embedded.zoo.params import ZooParams
@@ -43,6 +43,9 @@ class Experiment(Section):
     device: DeviceName = "auto"
     oracle: OracleKind = Field(
         "audit", description="which pairs are trained on their own, as grid search does"
+    )
+    leaks: LeaksKind = Field(
+        "report", description="what becomes of training pictures that are in a benchmark, too"
     )
     world: dict[Slug, WorldParams] = Field(default_factory=dict, max_length=1)
     zoo: ZooParams = _section()
@@ -106,6 +109,7 @@ SETTINGS = (
         "seed",
         "device",
         "oracle",
+        "leaks",
         "finals",
         "audit",
         "extract",

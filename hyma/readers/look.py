@@ -4,13 +4,14 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from hyma.common.errors import HymaError
-from hyma.common.prepared import Prepared
+from hyma.common.left_out import LeftOut, left_out
+from hyma.common.prepared import Prepared, Skipped
 from hyma.readers.base.params import DataSource
 from hyma.readers.base.prepare import read
 from hyma.readers.base.tables import TABLES
@@ -19,21 +20,9 @@ from hyma.readers.recognise import columns, refuse_weights, sources, subfolders,
 
 CAPTIONED = ("captions", "webdataset", "llava")
 """Formats that may train: others are benchmarks."""
-SHOWN = 3
-"""Captions, and names of what is left out, that are told."""
 TOO_MANY = 0.2
 """Share of a table's pictures that may be missing: with more, the paths are wrong rather than the pictures gone."""
 _STRETCH = re.compile(r"#\d+\+\d+$")
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    """Things of one kind that are left out, and why."""
-
-    reason: str
-    count: int
-    names: tuple[str, ...]
-    """The first of them."""
 
 
 @dataclass(frozen=True)
@@ -170,8 +159,7 @@ def describe(source: DataSource) -> Found:
             "correct the paths, or put the pictures there"
         )
     found = Found(source, draft, sizes)
-    found.left_out.extend(_left_out(found, missing))
-    return found
+    return replace(found, left_out=_left_out(found, missing))
 
 
 def _size(image: dict[str, Any]) -> int | None:
@@ -183,16 +171,14 @@ def _size(image: dict[str, Any]) -> int | None:
         return None
 
 
-def _left_out(found: Found, missing: list[str]) -> Iterator[LeftOut]:
-    grouped: dict[str, list[str]] = defaultdict(list)
+def _left_out(found: Found, missing: list[str]) -> list[LeftOut]:
     root = Path(found.source.path)
-    for skipped in found.draft.meta.skipped:
-        if skipped.kind != "file" or not _of_another(Path(skipped.file), root):
-            grouped[skipped.reason].append(_short(skipped.file, root))
-    grouped["a picture that is not there"] += missing
-    for reason, names in grouped.items():
-        if names:
-            yield LeftOut(reason, len(names), tuple(names[:SHOWN]))
+    own = [
+        replace(one, file=_short(one.file, root))
+        for one in found.draft.meta.skipped
+        if one.kind != "file" or not _of_another(Path(one.file), root)
+    ]
+    return left_out(own + [Skipped(name, "a picture that is not there") for name in missing])
 
 
 def _of_another(file: Path, root: Path) -> bool:

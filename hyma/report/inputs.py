@@ -25,6 +25,8 @@ class Inputs:
     """Pair → the oracle's record of its training."""
     environment: Mapping[str, str]
     """Lines of the reproducibility block."""
+    leaks: Json = field(default_factory=dict)
+    """Which pictures of the benchmarks are training pictures, too."""
     gradients: Mapping[str, Json] = field(default_factory=dict)
     """Encoder → how its gradient behaved while the main method trained."""
 

@@ -3,7 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from hyma.common.left_out import PLURAL
+from hyma.common.left_out import left_out as grouped
 from hyma.common.names import MAIN, ORACLE
+from hyma.common.prepared import Skipped
 from hyma.ranking import choice, convergence
 from hyma.report import markdown
 from hyma.report.inputs import Inputs, label, of_two
@@ -35,8 +38,20 @@ def page(inputs: Inputs) -> str:
         stopped=convergence.stopped(loss),
         gradients=inputs.gradients,
         data=inputs.data,
+        left_out=left_out(inputs.data),
+        leaks=inputs.leaks,
         environment=inputs.environment,
     )
+
+
+def left_out(data: Mapping[str, Json]) -> str:
+    """What was left out of each data set, by reason; nothing if nothing was."""
+    rows = [
+        [name, f"{one.count:,}", PLURAL[one.kind], one.reason, ", ".join(f"`{file}`" for file in one.names)]
+        for name, meta in data.items()
+        for one in grouped([Skipped(**entry) for entry in meta["skipped"]])
+    ]
+    return table(["data set", "left out", "of", "reason", "first"], rows, left=5) if rows else ""
 
 
 def answer(ranking: Json) -> str:

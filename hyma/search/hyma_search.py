@@ -227,6 +227,7 @@ def _factorised(
             chosen,
             scale,
             params.balance,
+            features.alike(rows),
         )
         backward(losses.mean())
         return losses.detach(), accuracies

@@ -22,7 +22,7 @@ from torch.nn import functional
 from hyma.common.names import PairName
 from hyma.search.closed_form import SharedSpace, Whitening
 from hyma.stitching.connectors import Connector, ConnectorSpec
-from hyma.stitching.losses import contrast
+from hyma.stitching.losses import Alike, contrast
 
 
 class Codes(nn.Module):
@@ -165,6 +165,7 @@ class FactorisedHypernetwork(nn.Module):
         pairs: Tensor,
         scale: float,
         balance: bool = False,
+        alike: Alike | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Return the losses and accuracies [P] of the pairs [P] (their numbers) on matching samples.
 
@@ -178,6 +179,7 @@ class FactorisedHypernetwork(nn.Module):
             pairs: numbers of pairs.
             scale: what cosines are multiplied by.
             balance: bring the gradients of all pairs to one length where they enter the shared space.
+            alike: samples that are no negatives of each other.
         """
         image_P, text_P = self.places(pairs)
         text = self.embed_texts({number: texts[number] for number in dict.fromkeys(text_P)})
@@ -195,7 +197,7 @@ class FactorisedHypernetwork(nn.Module):
                 side_PBK.register_hook(
                     lambda grad_PBK: grad_PBK * equaliser(grad_PBK.flatten(1).norm(dim=1))[:, None, None]
                 )
-        return contrast(text_PBK, image_PBK)
+        return contrast(text_PBK, image_PBK, alike)
 
     def _lengths(self, text_PBK: Tensor, images: list[int]) -> Tensor:
         """Length [P, B] of texts in the space of the pair's image encoder: |z Fᵀ|² = z (FᵀF) z, and FᵀF is small."""

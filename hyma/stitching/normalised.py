@@ -70,7 +70,7 @@ class Normalised:
         """Return the loss of the held-out images and captions, all in one batch."""
         rows = self.features.held_out
         image_BD, text_BD = self.image[pair[0]][self.features.image_of_text_M[rows]], self.text[pair[1]][rows]
-        return info_nce(forward(connector, text_BD), image_BD, scale)[0].item()
+        return info_nce(forward(connector, text_BD), image_BD, scale, self.features.alike(rows))[0].item()
 
 
 def unit_length(feature_ND: Tensor) -> Tensor:

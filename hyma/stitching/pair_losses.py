@@ -43,13 +43,14 @@ def pair_losses(
     image_rows = data.features.image_of_text_M[rows]
     image = {slug: data.image[slug][image_rows] for slug in dict.fromkeys(pair[0] for pair in pairs)}
     text = {slug: data.text[slug][rows] for slug in dict.fromkeys(pair[1] for pair in pairs)}
+    alike = data.features.alike(rows)
     losses, accuracies = torch.empty(2, len(pairs), device=rows.device)
     for group in _of_equal_shape(connectors):
         own = [pairs[number] for number in group]
         text_PBD = forward(
             _stacked([connectors[number] for number in group]), _stack([text[t] for _, t in own])
         )
-        loss_P, accuracies[group] = info_nce(text_PBD, _stack([image[i] for i, _ in own]), scale)
+        loss_P, accuracies[group] = info_nce(text_PBD, _stack([image[i] for i, _ in own]), scale, alike)
         backward(loss_P.sum() / len(pairs))
         losses[group] = loss_P.detach()
     return losses, accuracies

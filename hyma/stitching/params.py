@@ -42,6 +42,10 @@ class ConnectorParams(Section):
     logit_scale: float = Field(
         50.0, allow_inf_nan=False, gt=0, description="what cosines are multiplied by in the loss"
     )
+    duplicates: Literal["mask", "negatives"] = Field(
+        "mask",
+        description="whether rows of a batch with the same picture or caption are masked or each other's negatives",
+    )
     holdout: float | Literal["auto"] = Field(
         "auto",
         description="share of the training images kept to score pairs; auto: a twentieth, of few images more",

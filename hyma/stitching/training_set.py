@@ -15,8 +15,10 @@ from torch import Tensor
 from hyma.common import features, prepared
 from hyma.common.errors import HymaError
 from hyma.common.features import Side
+from hyma.common.files import read_json
 from hyma.common.names import PairName
 from hyma.stitching.connectors import ConnectorSpec
+from hyma.stitching.losses import Alike
 from hyma.stitching.params import ConnectorParams
 from hyma.stitching.table import Streamed, Table, fits
 
@@ -44,6 +46,8 @@ class TrainingFeatures:
     """One caption of each held-out image, to score pairs by; never trained on."""
     left_out: frozenset[PairName] = frozenset()
     """Pairs that are scored but never trained on: a method that can must predict them."""
+    wording_M: Tensor | None = None
+    """A number for each caption's wording, equal for equal ones; None: captions alike are each other's negatives."""
 
     @property
     def pairs(self) -> list[PairName]:
@@ -67,6 +71,15 @@ class TrainingFeatures:
         captions = self.train[torch.from_numpy(chosen).to(self.train.device)]
         return self.image_of_text_M[captions], captions
 
+    def alike(self, rows: Tensor) -> Alike | None:
+        """Which captions of a batch are of one picture or of one wording; None if none are, or it does not matter."""
+        if self.wording_M is None:
+            return None
+        image_B, wording_B = self.image_of_text_M[rows], self.wording_M[rows]
+        if len(image_B.unique()) == len(wording_B.unique()) == len(rows):
+            return None
+        return Alike(image_B, wording_B)
+
     def spec(self, pair: PairName, params: ConnectorParams) -> ConnectorSpec:
         """The shape of a pair's connector."""
         image, text = pair
@@ -84,7 +97,8 @@ def load(
 ) -> TrainingFeatures:
     """Load the features of the encoders named, check that they belong together, and split the images.
 
-    They are put on the device if they fit there, else they stay in their files and rows are streamed to it.
+    They are put on the device if they fit there, else they stay in their files and rows are streamed to it. Pictures
+    that `features.LEFT_OUT` lists are neither trained on nor held out.
 
     Raises:
         HymaError: if a file is missing, holds NaN, or disagrees with the data set.
@@ -112,6 +126,8 @@ def load(
         params,
         seed,
         device,
+        read_json(features.LEFT_OUT) if features.LEFT_OUT.is_file() else (),
+        data.texts["text"].to_pylist(),
     )
 
 
@@ -122,6 +138,8 @@ def assemble(
     params: ConnectorParams,
     seed: int,
     device: torch.device,
+    unused: Sequence[int] = (),
+    wordings: Sequence[str] | None = None,
 ) -> TrainingFeatures:
     """Put features in memory together, and split the images into those that train and those held out.
 
@@ -134,11 +152,18 @@ def assemble(
         params: section ``connector``; says how many images are held out.
         seed: of the split.
         device: where the search computes.
+        unused: images that are neither trained on nor held out.
+        wordings: the captions' texts: with them, captions of one wording are known for such.
 
     Raises:
         HymaError: if there are too few images to hold enough out.
     """
-    train, held_out = (torch.from_numpy(rows) for rows in split(image_of_text_M, params.holdout, seed))
+    rows = split(image_of_text_M, params.holdout, seed, unused)
+    train, held_out = map(torch.from_numpy, rows)
+    mask = params.duplicates == "mask"
+    wording_M = (
+        np.arange(len(image_of_text_M)) if wordings is None else np.unique(wordings, return_inverse=True)[1]
+    )
     chunks = [chunk for table in (*images.values(), *texts.values()) for chunk in table]
     resident = fits(sum(chunk.nbytes for chunk in chunks), device)
 
@@ -151,6 +176,7 @@ def assemble(
         image_of_text_M=torch.from_numpy(image_of_text_M).to(device),
         train=train.to(device),
         held_out=held_out.to(device),
+        wording_M=torch.from_numpy(wording_M).to(device) if mask else None,
     )
 
 
@@ -164,14 +190,16 @@ def held_out_count(images: int, holdout: float | Literal["auto"]) -> int:
 
 
 def split(
-    image_of_text_M: np.ndarray, holdout: float | Literal["auto"], seed: int
+    image_of_text_M: np.ndarray, holdout: float | Literal["auto"], seed: int, unused: Sequence[int] = ()
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Split captions by image into those that train and one each of the held-out images.
+    """Split captions by image into those that train and one each of the held-out images; leave out those `unused`.
 
     Raises:
         HymaError: if there are too few images to hold enough out.
     """
     image_N, first_caption_N = np.unique(image_of_text_M, return_index=True)
+    used_N = ~np.isin(image_N, unused)
+    image_N, first_caption_N = image_N[used_N], first_caption_N[used_N]
     wanted = held_out_count(len(image_N), holdout)
     if wanted < FEWEST:
         raise HymaError(
@@ -179,4 +207,5 @@ def split(
             f"pairs by (recall@5 needs {FEWEST}); raise it or add training data"
         )
     chosen = np.random.default_rng(seed).permutation(len(image_N))[:wanted]
-    return np.nonzero(~np.isin(image_of_text_M, image_N[chosen]))[0], np.sort(first_caption_N[chosen])
+    out_M = np.isin(image_of_text_M, image_N[chosen]) | np.isin(image_of_text_M, unused)
+    return np.nonzero(~out_M)[0], np.sort(first_caption_N[chosen])

@@ -21,4 +21,7 @@ class DataSource(Section):
     max_unreadable: float = Field(
         0.01, ge=0, le=1, description="share of images or texts that may be skipped as broken or empty"
     )
+    max_leaked: float = Field(
+        0.1, ge=0, le=1, description="share of a benchmark's pictures that may be training pictures, too"
+    )
     max_answers: int = Field(100, ge=1, description="length of the closed answer list (okvqa, textvqa)")

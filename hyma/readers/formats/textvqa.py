@@ -29,7 +29,7 @@ def read(root: Path, source: DataSource) -> Prepared:
         image, own, text, answers = (
             field(record, key, file, place) for key in ("image_id", "question_id", "question", "answers")
         )
-        image = text_of(image, file, place, "image_id")
+        image = text_of(str(image) if isinstance(image, int) else image, file, place, "image_id")
         if image not in rows:
             rows[image] = len(images)
             name = f"train_images/{image}.jpg"
