@@ -204,7 +204,7 @@ def data_set(folder: Path, files: list[Path], rows: int) -> Path:
     ]
     tables = prepared.table(images, prepared.IMAGES), prepared.TEXTS.empty_table()
     whole = prepared.Prepared(prepared.Meta("pairs", "llava"), *tables, prepared.QUESTIONS.empty_table())
-    prepared.write(folder, whole, "pictures")
+    prepared.write(folder, whole)
     return folder
 
 

@@ -17,7 +17,7 @@ from hyma.common.prepared import Prepared
 from hyma.evaluation.evaluator import protocols
 from hyma.readers.base.params import DataSource
 from hyma.readers.base.prepare import prepare
-from hyma.readers.formats import captions, webdataset
+from hyma.readers.formats import webdataset
 
 
 def picture(shade: int) -> bytes:
@@ -238,7 +238,10 @@ def test_webdataset_from_shards_to_the_prepared_form(raw: Path) -> None:
     assert reasons == [
         (f"{raw}/0.tar: 9", "no picture in this sample"),
         (f"{raw}: 0/8", "empty caption"),
-        (f"{raw}/0.tar", "no caption of it is left"),  # that is, the stretch of the shard where the picture lies
+        (
+            f"{raw}/0.tar",
+            "no caption of it is left",
+        ),  # that is, the stretch of the shard where the picture lies
     ]
     assert found.meta.read == {"image": 10, "text": 9, "question": 0}
     refused(

@@ -99,14 +99,14 @@ def noise(seed: int) -> Image.Image:
 def data_set(folder: Path, images: Sequence[bytes | Path], texts: Sequence[str] = (), mark: str = "") -> Path:
     """A prepared data set of pictures, by content or by path, and of texts."""
     rows = [
-        {"id": f"i{row}", "protocol": "both"}
+        {"id": f"i{row}", "protocol": "both", "content": f"{row}{mark}"}
         | {"image": {"bytes": image} if isinstance(image, bytes) else {"path": str(image)}}
         for row, image in enumerate(images)
     ]
     lines = [{"id": f"t{row}", "text": text, "protocol": "both"} for row, text in enumerate(texts)]
     tables = prepared.table(rows, prepared.IMAGES), prepared.table(lines, prepared.TEXTS)
     whole = prepared.Prepared(prepared.Meta("pairs", "llava"), *tables, prepared.QUESTIONS.empty_table())
-    prepared.write(folder, whole, f"pictures{mark}")
+    prepared.write(folder, whole)
     return folder
 
 

@@ -188,3 +188,50 @@ def test_the_loss_is_in_single_precision(limit: int, monkeypatch: pytest.MonkeyP
         loss, _ = contrast(10 * row_BD, column_BD)
     assert loss.dtype == torch.float32
     torch.testing.assert_close(loss, whole((10 * row_BD).float(), column_BD.float())[0])
+
+
+IMAGE, WORDING = torch.tensor([0, 1, 0, 2, 3, 4]), torch.tensor([5, 6, 7, 8, 6, 9])
+"""Of six rows: the first and the third show one picture, the second and the fifth have one caption."""
+NO_NEGATIVES = {(0, 2), (2, 0), (1, 4), (4, 1)}
+
+
+def masked_by_hand(logits_BB: Tensor) -> Tensor:
+    """The loss with those logits taken out of both sums, term by term."""
+    count = len(logits_BB)
+    kept = [[(i, j) not in NO_NEGATIVES for j in range(count)] for i in range(count)]
+    terms = []
+    for i in range(count):
+        row = torch.stack([logits_BB[i, j] for j in range(count) if kept[i][j]])
+        column = torch.stack([logits_BB[j, i] for j in range(count) if kept[j][i]])
+        terms.append((row.logsumexp(0) + column.logsumexp(0)) / 2 - logits_BB[i, i])
+    return torch.stack(terms).mean()
+
+
+@pytest.mark.parametrize("block", [None, 1, 2, 4, 6, 100])
+def test_rows_of_one_picture_or_caption_are_no_negatives(block: int | None) -> None:
+    torch.manual_seed(3)
+    row_BD = (4 * torch.randn(6, 3, dtype=torch.double)).requires_grad_()
+    column_BD = torch.randn(6, 3, dtype=torch.double, requires_grad=True)
+    alike = losses.Alike(IMAGE, WORDING)
+    logits_BB = row_BD @ column_BD.T
+    expected = masked_by_hand(logits_BB)
+    grads = torch.autograd.grad(expected, (row_BD, column_BD), retain_graph=True)
+    loss, accuracy = (
+        contrast_logits(logits_BB, alike) if block is None else blockwise(row_BD, column_BD, block, alike)
+    )
+    torch.testing.assert_close(loss, expected)
+    torch.testing.assert_close(torch.autograd.grad(loss, (row_BD, column_BD)), grads)
+    hidden = logits_BB.detach().clone()
+    for place in NO_NEGATIVES:
+        hidden[place] = -torch.inf
+    assert accuracy.item() == pytest.approx((hidden.argmax(1) == torch.arange(6)).double().mean().item())
+
+
+def test_where_all_rows_are_alike_nothing_is_to_be_told_apart() -> None:
+    same = torch.zeros(300, dtype=torch.long)
+    row_BD = torch.randn(300, 4)
+    for loss, _ in (
+        info_nce(row_BD, functional.normalize(row_BD, dim=-1), 50, losses.Alike(same, same)),
+        blockwise(row_BD, row_BD, 64, losses.Alike(same, same)),
+    ):
+        assert loss.item() == pytest.approx(0, abs=1e-5)

@@ -258,7 +258,10 @@ def test_content_of_a_member_of_a_tar_file(tmp_path: Path) -> None:
         ({"bytes": None, "path": "{folder}"}, "Is a directory"),
         ({"bytes": None, "path": "{folder}/ten#6+5"}, r".*/ten ends at byte 10, before the picture does"),
         ({"bytes": None, "path": "{folder}/ten#99999999999+99999999"}, ".*/ten ends at byte 10.*"),
-        ({"bytes": None, "path": "{folder}/ten#0+99999999999"}, "99,999,999,999 bytes, more than 500,000,000"),
+        (
+            {"bytes": None, "path": "{folder}/ten#0+99999999999"},
+            "99,999,999,999 bytes, more than 500,000,000",
+        ),
     ],
 )
 def test_content_that_is_not_there(tmp_path: Path, image: dict[str, Any], reason: str) -> None:
@@ -274,7 +277,12 @@ def test_the_check_refuses_what_extraction_could_not_open() -> None:
     pictures |= {"turned": file(row_of("LA", (0, 0))), "none": b"", "thin": claiming(1, 40_000)}
     rows = [{"id": name, "image": {"bytes": data}} for name, data in pictures.items()]
     found = images.check(prepared.table(rows, prepared.IMAGES))
-    assert [(row, skipped.file) for row, skipped in found.broken] == [(1, "cut"), (2, "large"), (4, "none"), (5, "thin")]
+    assert [(row, skipped.file) for row, skipped in found.broken] == [
+        (1, "cut"),
+        (2, "large"),
+        (4, "none"),
+        (5, "thin"),
+    ]
     assert all(skipped.reason.startswith("unreadable image (") for _, skipped in found.broken)
 
 

@@ -48,7 +48,11 @@ FEATURES: Json = {
 }
 DATA: Json = {
     "training": {"skipped": [], "data_hash": "0123456789abcdef" * 4},
-    "objects": {"skipped": [{"file": "raw/a.jpg", "reason": "unreadable"}] * 3, "data_hash": "f" * 64},
+    "objects": {
+        "skipped": [{"file": f"raw/{name}.jpg", "reason": "unreadable image (cut)"} for name in "abcd"]
+        + [{"file": "raw/a.txt", "reason": "of a kind that is not read", "kind": "file"}],
+        "data_hash": "f" * 64,
+    },
 }
 HISTORY = {"step": [0, 1, 2], "loss": [3.0, 2.0, 1.5], "held_out_loss": [4.0, 2.0, 1.99]}
 STEPS = {
@@ -216,7 +220,10 @@ def test_tables(made: Inputs) -> None:
         ["big", "image", "90.0", "57.5"], ["words", "text", "50.0", "43.3"],
     ]  # fmt: skip
     assert loss == [["after epoch", "1", "2", "3"], ["mean held-out loss", "4.000", "2.000", "1.990"]]
-    assert left_out[1:] == [["objects", "3", "raw/a.jpg", "unreadable"]]
+    assert left_out[1:] == [
+        ["objects", "4", "images", "unreadable image", "`raw/a.jpg`, `raw/b.jpg`, `raw/c.jpg`"],
+        ["objects", "1", "files", "of a kind that is not read", "`raw/a.txt`"],
+    ]
     assert reproduce[1:] == [
         ["seed", "7"], ["revision", "abc"], ["protocol", "standard"],
         ["data hash, training", "`0123456789abcdef`"], ["data hash, objects", "`ffffffffffffffff`"],
@@ -355,7 +362,27 @@ def test_a_file_name_does_not_break_the_table(made: Inputs) -> None:
     data = {"toy": DATA["training"] | {"skipped": skipped}}
     found = tables(page(replace(made, data=data)))[-2]
     assert found[1][0] == "toy"
-    assert found[1][-1] == "cannot be opened"
+    assert found[1][-2] == "cannot be opened"
+
+
+def test_the_leak_check_is_told(made: Inputs) -> None:
+    own = {"pictures": 40, "shared": 0, "examples": []}
+    leaks = {
+        "action": "report",
+        "training": "mine",
+        "pictures": 1000,
+        "leaked": 0,
+        "benchmarks": {"toy": own},
+    }
+    text = page(replace(made, leaks=leaks))
+    assert "None of the 40 pictures of the benchmarks is among the 1,000 training pictures" in text
+    leaks |= {"leaked": 2, "benchmarks": {"toy": own | {"shared": 2, "examples": [["a.png", "b.png"]]}}}
+    text = page(replace(made, leaks=leaks))
+    assert "2 of the 40 pictures of the benchmarks are among the 1,000 training pictures" in text
+    assert "`leaks: drop` trains without them" in text
+    assert ["toy", "40", "2", "`b.png` is `a.png`"] in [row for table in tables(text) for row in table]
+    assert "were left out of training" in page(replace(made, leaks=leaks | {"action": "drop"}))
+    assert "Leak check" not in page(made)
 
 
 def test_templates_may_break_lines() -> None:
@@ -418,6 +445,7 @@ def project(root: Path, made: Inputs, training: str = "pairs") -> None:
     contents["models/hyma/result.json"] = {"gradients": made.gradients}
     contents |= {"metrics/ranking.json": made.ranking, "metrics/flops.json": made.flops}
     contents["metrics/settings.yaml"] = {"device": "cpu", "seed": 7}
+    contents["metrics/leaks.json"] = {}
     contents["metrics/finals.json"] = {"oracle": "full", "pairs": PAIRS}
     names = {
         "training": [training], "benchmarks": list(SCORES), "image_encoders": ["big", "mid", "tiny"],

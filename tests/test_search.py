@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from hypothesis import given
@@ -552,7 +553,7 @@ def test_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def build(rows: list[dict[str, Any]], name: str) -> Path:
         tables = prepared.table(pictures, prepared.IMAGES), prepared.table(rows, prepared.TEXTS)
         data = prepared.Prepared(prepared.Meta("pairs", "llava"), *tables, prepared.QUESTIONS.empty_table())
-        prepared.write(tmp_path / name, data, "hash")
+        prepared.write(tmp_path / name, data)
         for side, slug, items in (("image", "vit", pictures), ("text", "bert", rows)):
             info = features.FeatureInfo("e", data.meta.data_hash, values[slug].shape[1], 0)
             ids = [item["id"] for item in items]
@@ -569,7 +570,10 @@ def test_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = split(found.image_of_text_M.numpy(), 0.25, 3)
     assert (found.train.tolist(), found.held_out.tolist()) == (expected[0].tolist(), expected[1].tolist())
     assert found.spec(("vit", "bert"), connector) == ConnectorSpec("mlp1", 5, 3, 1024)
-    prepared.write(tmp_path / "good", replace(prepared.read(tmp_path / "good")), "other pictures")
+    good = prepared.read(tmp_path / "good")
+    others = pa.array([str(row) for row in range(40)])
+    column = good.images.schema.get_field_index("content")
+    prepared.write(tmp_path / "good", replace(good, images=good.images.set_column(column, "content", others)))
     with pytest.raises(HymaError, match=r"vit.good\.arrow: data_hash"):
         load(tmp_path / "good", ["vit"], ["bert"], connector, 3, CPU)
     unpaired = build([row | {"image": None} for row in texts], "classes")

@@ -29,7 +29,7 @@ class Alike(NamedTuple):
     """And for its caption's wording."""
 
     def mask(self, start: int, stop: int) -> Tensor:
-        """Which rows [b] of a block are no negatives of which columns [B], bool [b, B]; the matching ones are not told."""
+        """Which rows [b] of a block are no negatives of which columns [B], bool [b, B]; matching ones are none."""
         rows = slice(start, stop)
         mask_bB = (self.image_B[rows, None] == self.image_B) | (self.wording_B[rows, None] == self.wording_B)
         mask_bB.diagonal(start).fill_(False)
