@@ -56,7 +56,7 @@ def read_json(path: Path) -> Any:
         HymaError: if the file is missing or no json.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise HymaError(f"{path}: file not found") from None
     except OSError as error:

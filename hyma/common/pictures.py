@@ -7,6 +7,7 @@ import hashlib
 import io
 import os
 import re
+import stat
 import warnings
 from collections.abc import Mapping
 from contextlib import suppress
@@ -54,25 +55,38 @@ def content(image: Mapping[str, Any]) -> bytes:
         if stretch is None:
             return _whole(Path(image["path"]))
         return _read(Path(stretch["file"]), int(stretch["offset"]), int(stretch["size"]))
+    except UnreadableError:
+        raise
     except OSError as error:
         raise UnreadableError(f"cannot be opened ({error.strerror or error})") from None
+    except ValueError:
+        raise UnreadableError("cannot be opened (no name of a file)") from None
 
 
 def _whole(file: Path) -> bytes:
-    with file.open("rb") as stream:
-        size = os.fstat(stream.fileno()).st_size
-        if size > LARGEST_FILE:
-            raise UnreadableError(f"cannot be opened ({size:,} bytes, more than {LARGEST_FILE:,})")
-        return stream.read()
+    size = _size(file)
+    if size > LARGEST_FILE:
+        raise UnreadableError(f"cannot be opened ({size:,} bytes, more than {LARGEST_FILE:,})")
+    return file.read_bytes()
+
+
+def _size(file: Path) -> int:
+    """Bytes of a file; a pipe or a device, which may never end, is none."""
+    found = file.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise UnreadableError(
+            f"cannot be opened ({'Is a directory' if stat.S_ISDIR(found.st_mode) else 'no file'})"
+        )
+    return found.st_size
 
 
 def _read(file: Path, offset: int, size: int) -> bytes:
     if size > LARGEST_FILE:
         raise UnreadableError(f"cannot be opened ({size:,} bytes, more than {LARGEST_FILE:,})")
+    length = _size(file)
+    if offset + size > length:
+        raise UnreadableError(f"cannot be opened ({file} ends at byte {length}, before the picture does)")
     with file.open("rb") as stream:
-        length = os.fstat(stream.fileno()).st_size
-        if offset + size > length:
-            raise UnreadableError(f"cannot be opened ({file} ends at byte {length}, before the picture does)")
         stream.seek(offset)
         return stream.read(size)
 

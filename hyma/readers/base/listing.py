@@ -11,7 +11,11 @@ from hyma.common.prepared import Skipped
 RESOURCES = {"Thumbs.db", "desktop.ini", "__MACOSX"}
 """What systems leave beside pictures, under names that are not hidden."""
 HIDDEN, OTHER = "hidden or a system's own", "of a kind that is not read"
-DEEPER, LOOSE = "a folder deeper than its class", "beside the classes' folders"
+INNER, DEEPER, LOOSE = (
+    "a folder within a class",
+    "a folder deeper than its class",
+    "beside the classes' folders",
+)
 BROKEN_LINK, NAME = "a link to what is not there", "its name is no UTF-8"
 
 
@@ -83,6 +87,7 @@ def classes(root: Path) -> tuple[dict[Path, list[Path]], list[Skipped]]:
             taken = {*found[folder], *deeper}
             lost += passed_over(path for path in own if path not in taken)
             for path in deeper:
+                lost += passed_over([path], INNER)
                 lost += [Skipped(writable(str(file)), DEEPER) for file in walk(path) if is_picture(file)]
     return found, lost
 

@@ -4,7 +4,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from hyma.common.prepared import Prepared
+from hyma.common.prepared import Prepared, Skipped
 from hyma.readers.base.common import (
     Row,
     caption_row,
@@ -30,11 +30,13 @@ def read(root: Path, source: DataSource) -> Prepared:
         raise wrong_layout(root, "dataset_coco.json or annotations/captions_val2017.json")
     images: list[Row] = []
     texts: list[Row] = []
-    if karpathy.is_file():
-        _karpathy(root, karpathy, images, texts)
-    if val2017.is_file():
-        _val2017(root, val2017, images, texts)
-    return captions(images, texts, source, "retrieval")
+    skipped: list[Skipped] = []
+    for file, protocol, add in ((karpathy, "standard", _karpathy), (val2017, "paper", _val2017)):
+        if file.is_file():
+            skipped += add(root, file, images, texts)
+        else:
+            skipped.append(Skipped(str(file), f"not there, and with it all of protocol {protocol}", "file"))
+    return captions(images, texts, source, "retrieval", skipped)
 
 
 def _add(images: list[Row], texts: list[Row], path: Path, sentences: list[str], protocol: str) -> None:
@@ -43,7 +45,7 @@ def _add(images: list[Row], texts: list[Row], path: Path, sentences: list[str], 
     texts += [caption_row(name, text, row, pool, protocol) for pool, text in enumerate(sentences)]
 
 
-def _karpathy(root: Path, file: Path, images: list[Row], texts: list[Row]) -> None:
+def _karpathy(root: Path, file: Path, images: list[Row], texts: list[Row]) -> list[Skipped]:
     for number, record in enumerate(records(file, "images")):
         place = f"image {number}"
 
@@ -58,9 +60,11 @@ def _karpathy(root: Path, file: Path, images: list[Row], texts: list[Row]) -> No
         ]
         folder, name = (text_of(value(key), file, place, key) for key in ("filepath", "filename"))
         _add(images, texts, root / folder / name, sentences, "standard")
+    return []
 
 
-def _val2017(root: Path, file: Path, images: list[Row], texts: list[Row]) -> None:
+def _val2017(root: Path, file: Path, images: list[Row], texts: list[Row]) -> list[Skipped]:
+    """Add what `file` lists; return the captions of images that it does not."""
     sentences = defaultdict(list)
     for number, note in enumerate(records(file, "annotations")):
         place = f"annotation {number}"
@@ -69,5 +73,10 @@ def _val2017(root: Path, file: Path, images: list[Row], texts: list[Row]) -> Non
     for number, record in enumerate(records(file, "images")):
         place = f"image {number}"
         name = text_of(field(record, "file_name", file, place), file, place, "file_name")
-        own = sentences.get(field(record, "id", file, place), [])
+        own = sentences.pop(field(record, "id", file, place), [])
         _add(images, texts, root / "val2017" / name, own, "paper")
+    strays = [(number, text) for number, own in sentences.items() for text in own]
+    return [
+        Skipped(f"{file}: image_id {number}", "of an image that is not listed", "text")
+        for number, _ in strays
+    ]
