@@ -375,7 +375,7 @@ def test_the_leak_check_is_told(made: Inputs) -> None:
         "benchmarks": {"toy": own},
     }
     text = page(replace(made, leaks=leaks))
-    assert "None of the 40 pictures of the benchmarks is among the 1,000 training pictures" in text
+    assert "No picture of the benchmarks, 40 in all, is among the 1,000 training pictures" in text
     leaks |= {"leaked": 2, "benchmarks": {"toy": own | {"shared": 2, "examples": [["a.png", "b.png"]]}}}
     text = page(replace(made, leaks=leaks))
     assert "2 of the 40 pictures of the benchmarks are among the 1,000 training pictures" in text

@@ -128,7 +128,7 @@ def _json(root: Path, draw: Draw) -> Change:
     else:
         new = draw(st.sampled_from(VALUES))
         removed = RECORDS_OF_ALL if isinstance(holder[place[-1]], list) and isinstance(new, list) else 0
-        removed = max(removed, 2 if new == "val" or place[-1] == "split" else 0)
+        removed = max(removed, 2 if place[-1] in ("split", *NAMING) else 0)
         holder[place[-1]] = new
     text = "".join(json.dumps(row) + "\n" for row in value) if lines else json.dumps(value)
     file.write_text(text, encoding="utf-8")
@@ -136,6 +136,8 @@ def _json(root: Path, draw: Draw) -> Change:
 
 
 RECORDS_OF_ALL = 100
+NAMING = ("image", "image_id", "id", "file_name", "filename", "filepath")
+"""Keys that say which picture is meant: another name, and nobody names this one."""
 
 
 def _places(value: Any, above: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:

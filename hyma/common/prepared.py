@@ -23,7 +23,7 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hyma.common.errors import HymaError
+from hyma.common.errors import HymaError, plain
 from hyma.common.files import atomic, read_json, sha256, write_json
 
 Task = Literal["pairs", "classification", "retrieval", "vqa"]
@@ -63,6 +63,10 @@ class Skipped:
     file: str
     reason: str
     kind: Kind = "image"
+
+    def __post_init__(self) -> None:
+        for name in ("file", "reason"):  # names in data may be of any length and hold anything
+            object.__setattr__(self, name, plain(getattr(self, name), 300))
 
 
 @dataclass

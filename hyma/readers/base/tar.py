@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from hyma.common.errors import HymaError, reason
 
-BLOCK = tarfile.BLOCKSIZE
+BLOCK, RECORD = tarfile.BLOCKSIZE, tarfile.RECORDSIZE
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,11 @@ def _after(stream: BinaryIO, end: int, shard: Path) -> int | None:
         raise HymaError(f"{shard}: no end mark: it was cut short, or its writer was; copy or write it again")
     if _block(stream, end).strip(b"\0"):
         raise HymaError(f"{shard}: damaged at byte {end:,}; copy it again")
-    return next((place for place in range(end, size, BLOCK) if _block(stream, place).strip(b"\0")), None)
+    more = next((place for place in range(end, size, BLOCK) if _block(stream, place).strip(b"\0")), None)
+    # Archives end in two blocks of zeros and fill up their last record. Zeros of another length are damage.
+    if more not in (None, -(-(end + 2 * BLOCK) // RECORD) * RECORD):
+        raise HymaError(f"{shard}: zeros from byte {end:,} to {more:,}: damaged; copy it again")
+    return more
 
 
 def _block(stream: BinaryIO, place: int) -> bytes:

@@ -23,6 +23,9 @@ def read(root: Path, source: DataSource) -> Prepared:
     for folder in folders:
         if not isinstance(names.get(folder.name), str):
             raise HymaError(f"{folder}: no class name for this wnid; add it to {own}")
+    skipped += listing.passed_over(
+        (folder for folder, own in folders.items() if not own), "a class without a picture"
+    )
     images = [
         image_row(f"{folder.name}/{path.name}", path, label=label)
         for label, (folder, pictures) in enumerate(folders.items())
