@@ -156,6 +156,14 @@ def test_damaged_exif_data_are_no_damage_to_the_pixels() -> None:
     assert np.array_equal(decode(data), decode(file(noise(), "JPEG")))
 
 
+def test_a_small_copy_of_a_large_picture_takes_little_memory() -> None:
+    data = file(Image.new("RGB", (4000, 2000), RED), "JPEG")
+    assert decode(data).size == (4000, 2000)
+    small = decode(data, 128)
+    assert small.size == (500, 250)
+    assert decode(data, 1500).size == (4000, 2000)
+
+
 @pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP"])
 def test_an_animation_is_its_first_frame(kind: str) -> None:
     frames = [Image.new("RGB", (8, 8), colour) for colour in (RED, GREEN, BLUE)]

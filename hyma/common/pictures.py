@@ -91,10 +91,15 @@ def _read(file: Path, offset: int, size: int) -> bytes:
         return stream.read(size)
 
 
-def decode(data: bytes) -> Image.Image:
+def decode(data: bytes, side: int = 0) -> Image.Image:
     """Return the picture in an image file, RGB and upright: of an animation, the first.
 
     What is transparent lies on white; 16-bit greys are scaled to 8 bits.
+
+    Args:
+        data: the file's content.
+        side: if given, the picture may be smaller than it is, its sides no shorter than this: JPEG files are then
+            decoded in a fraction of the memory.
 
     Raises:
         UnreadableError: if `data` is no image or a truncated one, or has more than `LIMIT` pixels or is thinner than
@@ -107,6 +112,8 @@ def decode(data: bytes) -> Image.Image:
             warnings.simplefilter("ignore")  # Pillow's remarks on files that it reads nevertheless
             with Image.open(io.BytesIO(data)) as image:
                 _refuse_enormous(image)
+                if side:
+                    image.draft(None, (side, side))
                 image.load()
                 with suppress(Exception):  # damaged EXIF data: the pixels are as good as ever
                     ImageOps.exif_transpose(image, in_place=True)

@@ -88,7 +88,7 @@ def figure(file: Path, alt: str) -> Picture:
 def thumbnail(image: Mapping[str, Any], alt: str) -> Picture | None:
     """A small copy of one of the prepared form's images; None if it cannot be opened any more."""
     try:
-        picture = decode(content(image))
+        picture = decode(content(image), SIDE)
     except UnreadableError:
         return None
     picture.thumbnail((SIDE, SIDE))
