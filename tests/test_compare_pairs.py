@@ -102,7 +102,7 @@ def write_run(root: Path) -> None:
 
 def _write_benchmark(root: Path, name: str, found: dict[str, dict[str, Stitch]]) -> dict[str, Any]:
     data, image_ND, texts = BENCHMARKS[name]
-    prepared.write(root / "data/prepared/benchmarks" / name, data, "pictures")
+    prepared.write(root / "data/prepared/benchmarks" / name, data)
     encoders: list[tuple[features.Side, str, np.ndarray, Any]] = [("image", "cam", image_ND, data.images)]
     encoders += [("text", slug, own, data.texts) for slug, own in texts.items()]
     for side, slug, feature_ND, rows in encoders:
