@@ -32,7 +32,7 @@ def data_set(folder: Path, rows: int = ROWS) -> Path:
     image = [{"id": "i0", "image": {"bytes": b"", "path": None}, "protocol": "both"}]
     tables = prepared.table(image, prepared.IMAGES), prepared.table(texts, prepared.TEXTS)
     data = prepared.Prepared(prepared.Meta("pairs", "llava"), *tables, prepared.QUESTIONS.empty_table())
-    prepared.write(folder / "data", data, "pictures")
+    prepared.write(folder / "data", data)
     return folder / "data"
 
 
