@@ -64,6 +64,7 @@ def alone(each: Live, side: Side, part: Part, name: str) -> None:
 
 
 def _job(each: Live, side: Side, part: Part, name: str, out: Path) -> Job:
+    each.try_out()
     return Job(each.encoder, each.row_flops, out, UNFINISHED / part / side / each.slug / name)
 
 

@@ -1,28 +1,32 @@
 """What the sources of encoders share: how they name themselves, finish features, and say what they lack."""
 
+import logging
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 from pickle import UnpicklingError
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 
 from hyma.common.errors import HymaError
 from hyma.common.files import sha256, sha256_file
 from hyma.encoders.base.params import EncoderParams, ImageEncoderParams
+from hyma.encoders.base.weights import in_words
+
+log = logging.getLogger(__name__)
 
 CONTENT = {".safetensors", ".bin", ".model", ".json", ".txt"}
 """Endings of the files that a model's features depend on."""
 
-NOT_LOADED = (
-    *(OSError, RuntimeError, TypeError, ValueError, AttributeError, KeyError, EOFError),
-    *(SafetensorError, UnpicklingError),
-)
-"""What the libraries raise for weights that are missing, damaged or another model's."""
+MARKS = 4
+"""Tokens that are no part of a text: its beginning, its end, and what else a tokeniser adds."""
+
+NOT_TO_MEND = (HymaError, MemoryError, torch.OutOfMemoryError)
+"""What no other weights would mend, or what has its line already."""
 
 
 def field(params: EncoderParams, slug: str) -> str:
@@ -66,13 +70,32 @@ def unchanged(text: str) -> str:
     return text
 
 
+def may_be_longer(texts: Iterable[str], tokens: int) -> list[str]:
+    """Return the texts that may have more than so many tokens: a token is a byte at least, or a mark at an end."""
+    return [text for text in texts if len(text.encode(errors="replace")) > tokens - MARKS]
+
+
+@contextmanager
+def in_one_line(line: Callable[[Exception], HymaError]) -> Iterator[None]:
+    """Whatever a library raises becomes the line that `line` makes of it: they raise anything at all."""
+    try:
+        yield
+    except NOT_TO_MEND:
+        raise
+    except Exception as error:
+        log.debug("%s", error, exc_info=error)
+        raise line(error) from None
+
+
 def reason(error: Exception) -> str:
     """Return an error's message on one short line."""
     if isinstance(
         error, UnpicklingError
     ):  # its own message teaches how to load the file in spite of the danger
         return "damaged, or more than tensors in it"
-    return textwrap.shorten(str(error) or type(error).__name__, 200, placeholder=" …")
+    if isinstance(error, KeyError):
+        return f"no {error} in it"
+    return in_words(error) or textwrap.shorten(str(error) or type(error).__name__, 200, placeholder=" …")
 
 
 def unreachable(field: str, wanted: str, error: Exception, remedy: str) -> HymaError:
@@ -84,6 +107,8 @@ def unreachable(field: str, wanted: str, error: Exception, remedy: str) -> HymaE
         error: what the hub's client said.
         remedy: where to put the file by hand.
     """
+    if misfit := in_words(error):
+        return HymaError(f"{field}: {wanted} {misfit}; name weights that belong to the model")
     return HymaError(
         f"{field}: cannot get {wanted} from the hub ({reason(error)}); connect to it once, or {remedy}"
     )

@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hyma.common.errors import HymaError
+from hyma.encoders.base.common import in_one_line, reason
 from hyma.encoders.base.params import EncoderParams, ImageEncoderParams
 
 SOURCES = {
@@ -36,6 +38,16 @@ class Encoder(Protocol):
         """Return float32 features [B, dim] of transformed pictures [B, 3, H, W] or of B texts."""
 
 
+class Reader(Protocol):
+    """What an encoder of texts may offer beside that."""
+
+    limit: int | None
+    """Tokens that it reads of a text; None: all."""
+
+    def cut(self, batch: Sequence[str]) -> int:
+        """Return how many of these texts have more tokens than that."""
+
+
 def source(params: EncoderParams) -> str:
     """The name of the module that gives such encoders."""
     modality = "image" if isinstance(params, ImageEncoderParams) else "text"
@@ -54,7 +66,7 @@ def load(
         precision: of its forward pass, by autocast; features are float32 whatever it is.
 
     Raises:
-        HymaError: if it does not exist or its weights cannot be had.
+        HymaError: if it does not exist, its weights cannot be had or do not fit, or the library fails on it.
     """
     modality = "image" if isinstance(params, ImageEncoderParams) else "text"
     module, name = SOURCES[modality, params.source].split(".")
@@ -64,4 +76,13 @@ def load(
     # After the import, which sets transformers' own level.
     for library in ("timm", "sentence_transformers", "transformers"):
         logging.getLogger(library).setLevel(logging.ERROR)
-    return encoder(params, place, device, precision)
+    with in_one_line(lambda error: _unloadable(params, place, error)):
+        return encoder(params, place, device, precision)
+
+
+def _unloadable(params: EncoderParams, place: str, error: Exception) -> HymaError:
+    """The line for what no source foresaw."""
+    return HymaError(
+        f"{place}: {params.source} cannot make an encoder of {params.name} with weights {params.weights} "
+        f"({type(error).__name__}: {reason(error)}); check its config and weights, or leave it out"
+    )

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -16,14 +17,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 
 from hyma.common.errors import HymaError
-from hyma.encoders.base.common import NOT_LOADED, reason
+from hyma.encoders.base.common import reason
 
 KEY = "feature"
 """Name of the column, or of the tensor where a file holds several."""
-DAMAGED = (*NOT_LOADED, pa.ArrowException)
+DAMAGED = (
+    *(OSError, RuntimeError, TypeError, ValueError, AttributeError, KeyError, EOFError),
+    *(SafetensorError, UnpicklingError, pa.ArrowException),
+)
+"""What the libraries raise for a file that is damaged, or another kind of file."""
 
 
 @dataclass(frozen=True)

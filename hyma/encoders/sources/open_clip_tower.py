@@ -14,10 +14,11 @@ from torch import Tensor, nn
 from hyma.common.errors import HymaError
 from hyma.common.precision import autocast
 from hyma.encoders.base.common import (
-    NOT_LOADED,
     digest,
     identity,
+    in_one_line,
     like,
+    may_be_longer,
     reason,
     to_numpy,
     unchanged,
@@ -107,6 +108,7 @@ class TextTower:
         self.model = _Tower(model, "text").eval().requires_grad_(False).to(device)
         self.identity = _identity(params, precision, type(self.tokenizer).__name__)
         self.example = (self.tokenizer(["a"]).to(device),)
+        self.limit = self.example[0].shape[1]
         self.dim = self.encode(["a"]).shape[1]
 
     @torch.inference_mode()
@@ -116,6 +118,15 @@ class TextTower:
         with autocast(self.device, self.precision):
             feature_BD = self.model(token_BT)
         return to_numpy(feature_BD, self.unit_length)
+
+    def cut(self, batch: Sequence[str]) -> int:
+        """Return how many of these texts have more tokens than are read of one."""
+        texts = may_be_longer(batch, self.limit)
+        if not texts:
+            return 0
+        # With room for one more, a text that is cut has a word where others end at the latest.
+        token_BT, end_1T = (self.tokenizer(each, context_length=self.limit + 1) for each in (texts, [""]))
+        return int((~torch.isin(token_BT[:, self.limit - 1], end_1T)).sum())
 
 
 def _load(params: EncoderParams, place: str) -> tuple[Any, Any]:
@@ -145,13 +156,15 @@ def _from_folder(params: EncoderParams, place: str) -> Any:
             raise HymaError(
                 f"{place}.weights: no {file} in {folder}; give a folder in open_clip's layout ({CONFIG}, {WEIGHTS})"
             )
-    try:
-        return _library(place).create_model(f"local-dir:{folder}", require_pretrained=True)
-    except NOT_LOADED as error:
-        raise HymaError(
+
+    def line(error: Exception) -> HymaError:
+        return HymaError(
             f"{place}.weights: {folder} cannot be loaded ({reason(error)}); "
             f"give the weights that belong to its {CONFIG}"
-        ) from None
+        )
+
+    with in_one_line(line):
+        return _library(place).create_model(f"local-dir:{folder}", require_pretrained=True)
 
 
 def _from_hub(params: EncoderParams, place: str) -> Any:
@@ -159,7 +172,16 @@ def _from_hub(params: EncoderParams, place: str) -> Any:
     architecture, tag = _parts(params.name, place)
     published = open_clip.get_pretrained_cfg(architecture, tag)
     repository, _, file = published["hf_hub"].rpartition("/")
-    try:
+
+    def line(error: Exception) -> HymaError:
+        return unreachable(
+            f"{place}.name",
+            f"{repository}: {file or WEIGHTS}",
+            error,
+            f"put its {CONFIG} and {WEIGHTS} into a folder and name that in {place.split()[-1]}.weights",
+        )
+
+    with in_one_line(line):
         weights = open_clip.pretrained.download_pretrained_from_hf(
             repository, filename=file or None, revision=params.revision
         )
@@ -170,13 +192,6 @@ def _from_hub(params: EncoderParams, place: str) -> Any:
             force_quick_gelu=bool(published.get("quick_gelu")),
             force_preprocess_cfg=published,
         )
-    except NOT_LOADED as error:
-        raise unreachable(
-            f"{place}.name",
-            f"{repository}: {file or WEIGHTS}",
-            error,
-            f"put its {CONFIG} and {WEIGHTS} into a folder and name that in {place.split()[-1]}.weights",
-        ) from None
 
 
 def _parts(name: str, place: str) -> tuple[str, str]:
@@ -205,12 +220,14 @@ def _parts(name: str, place: str) -> tuple[str, str]:
 def _tokenizer(params: EncoderParams, place: str) -> Any:
     """The model's tokeniser; some lie on the hub, or beside the weights."""
     name = params.name.rpartition("/")[0] if params.weights == HUB else f"local-dir:{Path(params.weights)}"
-    try:
-        return _library(place).get_tokenizer(name)
-    except NOT_LOADED as error:
-        raise unreachable(
+
+    def line(error: Exception) -> HymaError:
+        return unreachable(
             f"{place}.name", f"the tokeniser of {params.name}", error, "put its files beside the weights"
-        ) from None
+        )
+
+    with in_one_line(line):
+        return _library(place).get_tokenizer(name)
 
 
 def _identity(params: EncoderParams, precision: torch.dtype, *parts: str) -> str:

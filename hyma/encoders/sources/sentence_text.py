@@ -12,12 +12,24 @@ from pathlib import Path
 import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
+from transformers import PretrainedConfig, PreTrainedTokenizerBase
 from transformers.utils.logging import disable_progress_bar
 
 from hyma.common.errors import HymaError
 from hyma.common.precision import autocast
-from hyma.encoders.base.common import NOT_LOADED, digest, identity, reason, to_numpy, unchanged, unreachable
+from hyma.encoders.base.common import (
+    digest,
+    identity,
+    in_one_line,
+    may_be_longer,
+    reason,
+    to_numpy,
+    unchanged,
+    unreachable,
+)
 from hyma.encoders.base.params import HUB, TextEncoderParams
+from hyma.encoders.sources.sentence_limit import clamped
+from hyma.encoders.sources.sentence_weights import misfits, noted
 
 PACKAGE = "package:"
 ORGANISATION = "sentence-transformers"
@@ -43,8 +55,8 @@ class SentenceEncoder:
         """
         self.device, self.precision, self.unit_length = device, precision, params.unit_length
         folder = _folder(params, place)
-        model = _from_folder(folder, place) if folder else _from_hub(params, place)
-        self.model = model.float().eval().requires_grad_(False).to(device)
+        self.model = _load(params, folder, place).to(device)
+        self.limit = clamped(self.model)
         self.dim = self.encode(["a"]).shape[1]
         self.identity = identity(
             *("sentence-transformers", params.name, params.revision, digest(folder) if folder else ""),
@@ -60,29 +72,83 @@ class SentenceEncoder:
             )
         return to_numpy(feature_BD, self.unit_length)
 
+    def cut(self, batch: Sequence[str]) -> int:
+        """Return how many of these texts have more tokens than are read of one."""
+        tokenizer, limit = self.model.tokenizer, self.limit
+        if limit is None or not isinstance(tokenizer, PreTrainedTokenizerBase):
+            return 0
+        prompt = self.model.prompts.get(self.model.default_prompt_name or "") or ""
+        texts = may_be_longer((prompt + text for text in batch), limit)
+        tokens = tokenizer(texts, truncation=False, verbose=False)["input_ids"] if texts else []
+        return sum(len(each) > limit for each in tokens)
+
+
+def _load(params: TextEncoderParams, folder: Path | None, place: str) -> SentenceTransformer:
+    """The model on the CPU, in single precision."""
+    with noted() as found:
+        model = _from_folder(folder, place) if folder else _from_hub(params, place)
+    model = model.float().eval().requires_grad_(False)
+    source = (str(folder), None) if folder else (params.name, params.revision)
+    if misfit := misfits(model, found, *source):
+        what = f"{place}.weights: {folder}" if folder else f"{place}.name: {params.name}"
+        own = "; it brings Python code of its own, which is never run" if _own_code(folder or params) else ""
+        raise HymaError(f"{what} {misfit}{own}; give the weights of the model that its config.json describes")
+    return model
+
 
 def _from_folder(folder: Path, place: str) -> SentenceTransformer:
     disable_progress_bar()  # a local file is read in an instant
-    try:
-        return SentenceTransformer(str(folder), device="cpu", local_files_only=True)
-    except NOT_LOADED as error:
-        raise HymaError(
+
+    def line(error: Exception) -> HymaError:
+        if _wants_own_code(error, folder):
+            return _refused_code(f"{place}.weights: {folder}")
+        return HymaError(
             f"{place}.weights: {folder} cannot be loaded ({reason(error)}); "
             "give a whole sentence-transformers folder, weights as safetensors"
-        ) from None
+        )
+
+    with in_one_line(line):
+        return SentenceTransformer(str(folder), device="cpu", local_files_only=True)
 
 
 def _from_hub(params: TextEncoderParams, place: str) -> SentenceTransformer:
-    try:
-        return SentenceTransformer(params.name, revision=params.revision, device="cpu")
-    except NOT_LOADED as error:
-        repository = params.name if "/" in params.name else f"{ORGANISATION}/{params.name}"
-        raise unreachable(
+    repository = params.name if "/" in params.name else f"{ORGANISATION}/{params.name}"
+
+    def line(error: Exception) -> HymaError:
+        if _wants_own_code(error, params):
+            return _refused_code(f"{place}.name: {repository}")
+        return unreachable(
             f"{place}.name",
             f"{repository}: modules.json, model.safetensors",
             error,
             f"put the repository's files into a folder and name that in {place.split()[-1]}.weights",
-        ) from None
+        )
+
+    with in_one_line(line):
+        return SentenceTransformer(params.name, revision=params.revision, device="cpu")
+
+
+def _refused_code(what: str) -> HymaError:
+    return HymaError(
+        f"{what} needs Python code of its own, which comes with the weights and is never run; "
+        "take an encoder that transformers has the code of, or give its features (source: precomputed)"
+    )
+
+
+def _wants_own_code(error: Exception, source: Path | TextEncoderParams) -> bool:
+    return "trust_remote_code" in str(error) or _own_code(source)
+
+
+def _own_code(source: Path | TextEncoderParams) -> bool:
+    """Whether a model's config names code that comes with it; what is not on this machine is not looked for."""
+    where: tuple[str, dict[str, str | None]] = (
+        (str(source), {}) if isinstance(source, Path) else (source.name, {"revision": source.revision})
+    )
+    try:
+        config, _ = PretrainedConfig.get_config_dict(where[0], local_files_only=True, **where[1])
+    except Exception:  # no such file, or none that can be read: then it names nothing
+        return False
+    return "auto_map" in config
 
 
 def _folder(params: TextEncoderParams, place: str) -> Path | None:

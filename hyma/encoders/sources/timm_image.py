@@ -17,7 +17,7 @@ from torch import Tensor
 from hyma.common.errors import HymaError
 from hyma.common.files import read_json, sha256_file
 from hyma.common.precision import autocast
-from hyma.encoders.base.common import NOT_LOADED, identity, like, reason, to_numpy, unreachable
+from hyma.encoders.base.common import identity, in_one_line, like, reason, to_numpy, unreachable
 from hyma.encoders.base.faster import Forward, faster
 from hyma.encoders.base.params import HUB, ImageEncoderParams
 
@@ -71,16 +71,20 @@ def _load(params: ImageEncoderParams, place: str) -> Any:
         return _from_hub(params, place)
     weights = Path(params.weights)
     source = _from_file if weights.suffix == FILE else _from_folder
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            model = source(weights, params.name, place)
-    except NOT_LOADED as error:
-        raise HymaError(
+
+    def line(error: Exception) -> HymaError:
+        return HymaError(
             f"{place}.weights: {weights} cannot be loaded ({reason(error)}); "
             f"give the weights that belong to {params.name}"
-        ) from None
-    # Only now: a head asked away in advance lets timm load any weights, fitting or not.
+        )
+
+    with in_one_line(line), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return _headless(source(weights, params.name, place))
+
+
+def _headless(model: Any) -> Any:
+    """Take the head off, and only once weights are loaded: asked away in advance, timm loads any, fitting or not."""
     model.reset_classifier(0)
     return model
 
@@ -134,19 +138,20 @@ def _from_hub(params: ImageEncoderParams, place: str) -> Any:
     pinned: dict[str, Any] = {}
     if params.revision is not None and config.hf_hub_id:
         pinned = {"pretrained_cfg_overlay": {"hf_hub_id": f"{config.hf_hub_id}@{params.revision}"}}
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return timm.create_model(params.name, pretrained=True, num_classes=0, **pinned)
-    except NOT_LOADED as error:
+
+    def line(error: Exception) -> HymaError:
         file = config.hf_hub_filename or "model.safetensors"
         wanted = f"{config.hf_hub_id}: {file}" if config.hf_hub_id else str(config.url)
-        raise unreachable(
+        return unreachable(
             f"{place}.name",
             wanted,
             error,
             f"put its config.json and model.safetensors into a folder and name that in {place.split()[-1]}.weights",
-        ) from None
+        )
+
+    with in_one_line(line), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return _headless(timm.create_model(params.name, pretrained=True, **pinned))
 
 
 def _check_tag(name: str, place: str) -> None:
