@@ -49,7 +49,7 @@ def extraction() -> dict[str, Any]:
     """What encoding the training set cost, encoder by encoder: all methods share it."""
     (name,) = names("training")
     sides: tuple[tuple[Side, str], ...] = (("image", "image_encoders"), ("text", "text_encoders"))
-    found = {}
+    found: dict[str, dict[str, Any]] = {}
     for side, section in sides:
         for slug in names(section):
             features = Features(file_of("training", side, slug, name))
@@ -59,6 +59,8 @@ def extraction() -> dict[str, Any]:
                 "samples": len(features),
                 "total": features.info.flops_per_row * len(features),
             }
+            if features.info.cut:
+                found[slug] |= {"cut": features.info.cut, "limit": features.info.limit}
     return found
 
 

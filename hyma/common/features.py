@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -36,6 +36,10 @@ class FeatureInfo:
     dim: int
     flops_per_row: float
     """Floating-point operations of one row's forward pass."""
+    cut: int = 0
+    """Texts that are longer than what the encoder reads, and were cut."""
+    limit: int = 0
+    """Tokens that it reads of one; told where texts were cut."""
 
     @property
     def fingerprint(self) -> str:
@@ -127,7 +131,7 @@ def write(path: Path, info: FeatureInfo, chunks: Iterable[tuple[Sequence[str], n
     Raises:
         HymaError: if a chunk is not `info.dim` wide.
     """
-    metadata = {KEY: json.dumps(asdict(info) | {"fingerprint": info.fingerprint}, sort_keys=True)}
+    metadata = {KEY: json.dumps(_told(info) | {"fingerprint": info.fingerprint}, sort_keys=True)}
     schema = pa.schema({"id": pa.string(), "feature": pa.list_(pa.float32(), info.dim)}, metadata=metadata)
     with atomic(path) as temporary, pa.ipc.new_file(str(temporary), schema) as writer:
         for ids, feature_ND in chunks:
@@ -138,6 +142,12 @@ def write(path: Path, info: FeatureInfo, chunks: Iterable[tuple[Sequence[str], n
             values = pa.array(np.ascontiguousarray(feature_ND, dtype=np.float32).ravel())
             column = pa.FixedSizeListArray.from_arrays(values, info.dim)
             writer.write_batch(pa.record_batch([pa.array(ids, pa.string()), column], schema=schema))
+
+
+def _told(info: FeatureInfo) -> dict[str, Any]:
+    """The fields that a file holds: those of cut texts only where there are any, for its bytes to stay as they were."""
+    fields = asdict(info)
+    return fields if info.cut else {name: fields[name] for name in fields if name not in ("cut", "limit")}
 
 
 def open_aligned(path: Path, ids: pa.ChunkedArray, data_hash: str, dim: int | None = None) -> Features:

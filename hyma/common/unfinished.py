@@ -4,6 +4,7 @@ A folder holds one feature file a chunk, ``000000.arrow`` onward, and ``fingerpr
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,19 +21,22 @@ class Unfinished:
     def __init__(self, folder: Path, info: FeatureInfo, fingerprint: str):
         """Take over the chunks in `folder` if they were made under the same `fingerprint`, else delete them."""
         self.folder, self.info = folder, info
-        self.chunks = self.rows = 0
-        """How many there are."""
+        self.chunks = self.rows = self.cut = 0
+        """How many there are, and how many of the rows are texts that were cut."""
         mark = folder / "fingerprint"
         if not mark.is_file() or mark.read_bytes() != fingerprint.encode():
             remove(folder)
             write_text(mark, fingerprint)
-        while (rows := self._finished(self.chunks)) is not None:
-            self.chunks, self.rows = self.chunks + 1, self.rows + rows
+        while (chunk := self._finished(self.chunks)) is not None:
+            self._count(len(chunk), chunk.info.cut)
 
-    def add(self, ids: Sequence[str], feature_ND: np.ndarray) -> None:
-        """Keep the next chunk."""
-        features.write(self._file(self.chunks), self.info, [(ids, feature_ND)])
-        self.chunks, self.rows = self.chunks + 1, self.rows + len(ids)
+    def add(self, ids: Sequence[str], feature_ND: np.ndarray, cut: int = 0) -> None:
+        """Keep the next chunk, `cut` rows of which are texts that were cut."""
+        features.write(self._file(self.chunks), replace(self.info, cut=cut), [(ids, feature_ND)])
+        self._count(len(ids), cut)
+
+    def _count(self, rows: int, cut: int) -> None:
+        self.chunks, self.rows, self.cut = self.chunks + 1, self.rows + rows, self.cut + cut
 
     def __iter__(self) -> Iterator[tuple[list[str], np.ndarray]]:
         """Yield (ids, features [rows, D]) of every chunk; one is in memory at a time."""
@@ -43,11 +47,11 @@ class Unfinished:
     def _file(self, number: int) -> Path:
         return self.folder / f"{number:06d}.arrow"
 
-    def _finished(self, number: int) -> int | None:
-        """The rows of a chunk; None if it is not there, or damaged, as after a power failure."""
+    def _finished(self, number: int) -> Features | None:
+        """A chunk; None if it is not there, or damaged, as after a power failure."""
         if not self._file(number).is_file():
             return None
         try:
-            return len(Features(self._file(number)))
+            return Features(self._file(number))
         except HymaError:
             return None

@@ -8,7 +8,7 @@ bit in every run. Letters: N rows of a chunk, B of a batch, D the encoder's widt
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -80,7 +80,7 @@ def extract(
     ):
         encode(work, rows, params, device, bar)
     for each in work:
-        features.write(each.job.out, each.info, each.finished)
+        features.write(each.job.out, each.told(rows.total), each.finished)
 
 
 class _Rows:
@@ -105,7 +105,10 @@ class _Work:
     def __init__(self, job: Job, side: Side, rows: _Rows, params: ExtractParams, device: torch.device):
         self.job, self.encoder = job, job.encoder
         self.batch = batch_size(params, job.encoder, side, device)
-        self.info = features.FeatureInfo(job.encoder.identity, rows.data_hash, job.encoder.dim, job.row_flops)
+        limit = getattr(job.encoder, "limit", None) or 0
+        self.info = features.FeatureInfo(
+            job.encoder.identity, rows.data_hash, job.encoder.dim, job.row_flops, limit=limit
+        )
         conditions = f"{job.encoder.dim}|{self.batch}|{params.chunk}|{device.type}"
         self.finished = Unfinished(job.unfinished, self.info, sha256(self.info.fingerprint, conditions))
         self.name = f"{job.unfinished.parent.name}/{job.unfinished.name}"
@@ -129,9 +132,16 @@ class _Work:
         self.done, self.parts = self.done + count, []
         return count
 
-    def end(self, chunk: pa.RecordBatch) -> None:
-        """Keep the features of a chunk."""
-        self.finished.add(chunk["id"].to_pylist(), self.feature_ND)
+    def end(self, chunk: pa.RecordBatch, cut: int = 0) -> None:
+        """Keep the features of a chunk, `cut` rows of which are texts that were cut."""
+        self.finished.add(chunk["id"].to_pylist(), self.feature_ND, cut)
+
+    def told(self, total: int) -> features.FeatureInfo:
+        """What the file says of itself; the log says if any of the `total` texts were cut."""
+        if cut := self.finished.cut:
+            told = "%s: %s of %s texts are longer than the %s tokens that it reads, and were cut"
+            log.warning(told, self.name, f"{cut:,}", f"{total:,}", f"{self.info.limit:,}")
+        return replace(self.info, cut=self.finished.cut)
 
 
 def _encode_pictures(
@@ -187,7 +197,12 @@ def _encode_texts(
                 chosen_B = order[start : start + each.batch]
                 each.feature_ND[chosen_B] = each.encoder.encode([texts[row] for row in chosen_B])
                 bar.update(len(chosen_B))
-            each.end(chunk)
+            each.end(chunk, _cut(each.encoder, texts))
+
+
+def _cut(encoder: Any, texts: list[str]) -> int:
+    """How many texts are longer than what an encoder reads; none of one that does not say."""
+    return encoder.cut(texts) if hasattr(encoder, "cut") else 0
 
 
 def _title(folder: Path, work: Sequence[_Work]) -> str:
