@@ -6,7 +6,9 @@ unpickled.
 
 import importlib.metadata
 import importlib.util
+import logging
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +32,8 @@ from hyma.encoders.base.common import (
 from hyma.encoders.base.params import HUB, TextEncoderParams
 from hyma.encoders.sources.sentence_limit import clamped
 from hyma.encoders.sources.sentence_weights import misfits, noted
+
+log = logging.getLogger(__name__)
 
 PACKAGE = "package:"
 ORGANISATION = "sentence-transformers"
@@ -89,11 +93,22 @@ def _load(params: TextEncoderParams, folder: Path | None, place: str) -> Sentenc
         model = _from_folder(folder, place) if folder else _from_hub(params, place)
     model = model.float().eval().requires_grad_(False)
     source = (str(folder), None) if folder else (params.name, params.revision)
+    what = f"{place}.weights: {folder}" if folder else f"{place}.name: {params.name}"
+    own = "brings Python code of its own, which is never run" if _own_code(folder or params) else ""
     if misfit := misfits(model, found, *source):
-        what = f"{place}.weights: {folder}" if folder else f"{place}.name: {params.name}"
-        own = "; it brings Python code of its own, which is never run" if _own_code(folder or params) else ""
-        raise HymaError(f"{what} {misfit}{own}; give the weights of the model that its config.json describes")
+        told = f"; it {own}" if own else ""
+        raise HymaError(
+            f"{what} {misfit}{told}; give the weights of the model that its config.json describes"
+        )
+    if own:
+        _warn(f"{what} {own}: transformers' own code takes its place, with all of its weights")
     return model
+
+
+@cache
+def _warn(said: str) -> None:
+    """Say it once, however often the encoder is loaded."""
+    log.warning(said)
 
 
 def _from_folder(folder: Path, place: str) -> SentenceTransformer:
