@@ -197,6 +197,37 @@ def test_folder_is_wrong(hub: Path, tower: Any, damage: str) -> None:
         tower(hub)
 
 
+@pytest.mark.parametrize("damage", ["one less", "one more", "shape"])
+@pytest.mark.parametrize("tower", [image_tower, text_tower])
+def test_weights_that_do_not_fit(hub: Path, tower: Any, damage: str) -> None:
+    """Of either tower, whichever is used."""
+    state = load_file(hub / "open_clip_model.safetensors")
+    if damage == "one less":
+        state.pop("visual.conv1.weight")
+    else:
+        state |= {"more.weight" if damage == "one more" else "text_projection": torch.zeros(2, 2)}
+    save_file(state, hub / "open_clip_model.safetensors")
+    told = {
+        "one less": r"lacks 1 weight of its model \(visual\.conv1\.weight\)",
+        "one more": r"has 1 weight that its model does not know \(more\.weight\)",
+        "shape": r"has 1 weight of another shape \(text_projection\)",
+    }
+    with refused(
+        rf"^params\.yaml: \w+_encoders\.\w+\.weights: {hub} cannot be loaded \({told[damage]}\); give"
+    ):
+        tower(hub)
+
+
+def test_texts_that_are_cut_are_counted(hub: Path) -> None:
+    """Twelve tokens, two of which are the text's ends."""
+    encoder = text_tower(hub)
+    assert encoder.limit == CONTEXT
+    texts = ["dog " * count for count in (1, 9, 10, 11, 12, 500)]
+    assert [encoder.cut([text]) for text in texts] == [0, 0, 0, 1, 1, 1]
+    assert encoder.cut(texts) == 3
+    assert encoder.cut([]) == encoder.cut(["dog"] * 3) == 0
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [

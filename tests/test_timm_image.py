@@ -241,6 +241,33 @@ def test_timm_hub_weights(monkeypatch: pytest.MonkeyPatch, file: Path, model: An
     assert encoder.identity.startswith("timm|test_resnet.r160_in1k|None||Compose(")
 
 
+@pytest.mark.parametrize("damage", ["one less", "one more", "shape", "no head"])
+def test_timm_hub_weights_that_do_not_fit(
+    monkeypatch: pytest.MonkeyPatch, file: Path, model: Any, damage: str
+) -> None:
+    """Every weight is compared, the head's too, which is let go afterwards."""
+    model.reset_classifier(1000)
+    state = model.state_dict()
+    names = {"one more": "layer9.weight", "shape": "conv1.0.weight"}
+    if damage in names:
+        state[names[damage]] = torch.zeros(2)
+    else:
+        state.pop("layer2.0.conv1.weight" if damage == "one less" else "fc.weight")
+    save_file(state, file)
+    monkeypatch.setattr("timm.models._hub.hf_hub_download", lambda *_, **__: str(file))
+    told = {
+        "one less": r"lacks 1 weight of its model \(layer2\.0\.conv1\.weight\)",
+        "one more": r"has 1 weight that its model does not know \(layer9\.weight\)",
+        "shape": r"has 1 weight of another shape \(conv1\.0\.weight\)",
+        "no head": r"lacks 1 weight of its model \(fc\.weight\)",
+    }
+    with refused(
+        rf"^params\.yaml: image_encoders\.pic\.name: timm/test_resnet\.r160_in1k: \S+ {told[damage]}; "
+        "name weights that belong to the model$"
+    ):
+        image_encoder(Path(HUB), "test_resnet.r160_in1k")
+
+
 def test_timm_hub_is_out_of_reach(monkeypatch: pytest.MonkeyPatch) -> None:
     """One line says which file was wanted and where a copy may go."""
     asked = []

@@ -85,7 +85,8 @@ def _load(params: ImageEncoderParams, place: str) -> Any:
 
 def _headless(model: Any) -> Any:
     """Take the head off, and only once weights are loaded: asked away in advance, timm loads any, fitting or not."""
-    model.reset_classifier(0)
+    if hasattr(model, "reset_classifier"):  # a few are made without a head
+        model.reset_classifier(0)
     return model
 
 
