@@ -311,6 +311,21 @@ def test_tokeniser_is_missing(hub: Path) -> None:
         text_tower(hub)
 
 
+def test_code_of_its_own_is_never_run(hub: Path) -> None:
+    config = json.loads((hub / "open_clip_config.json").read_text())
+    own = {"hf_tokenizer_name": "own", "tokenizer_kwargs": {"trust_remote_code": True}}
+    config["model_cfg"]["text_cfg"] |= own
+    (hub / "open_clip_config.json").write_text(json.dumps(config))
+    (hub / "own.py").write_text(f"open({str(hub / 'run')!r}, 'w')\n")
+    auto = {"tokenizer_class": "Own", "auto_map": {"AutoTokenizer": ["own.Own", None]}}
+    (hub / "tokenizer_config.json").write_text(json.dumps(auto))
+    with refused(
+        r"^params\.yaml: text_encoders\.txt\.weights: \S+ asks to run Python code .* never run; leave"
+    ):
+        text_tower(hub)
+    assert not (hub / "run").exists()
+
+
 @pytest.mark.parametrize("tower", [image_tower, text_tower])
 def test_open_clip_is_not_installed(monkeypatch: pytest.MonkeyPatch, hub: Path, tower: Any) -> None:
     monkeypatch.setitem(sys.modules, "open_clip", None)

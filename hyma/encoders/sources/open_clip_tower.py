@@ -28,6 +28,7 @@ from hyma.encoders.base.faster import Forward, faster
 from hyma.encoders.base.params import HUB, EncoderParams, ImageEncoderParams, TextEncoderParams
 
 CONFIG, WEIGHTS = "open_clip_config.json", "open_clip_model.safetensors"
+TRUST = "trust_remote_code"
 
 
 class _Tower(nn.Module):
@@ -220,6 +221,11 @@ def _parts(name: str, place: str) -> tuple[str, str]:
 def _tokenizer(params: EncoderParams, place: str) -> Any:
     """The model's tokeniser; some lie on the hub, or beside the weights."""
     name = params.name.rpartition("/")[0] if params.weights == HUB else f"local-dir:{Path(params.weights)}"
+    if params.weights != HUB and TRUST in (Path(params.weights) / CONFIG).read_text(encoding="utf-8"):
+        raise HymaError(
+            f"{place}.weights: {Path(params.weights) / CONFIG} asks to run Python code that comes with the tokeniser "
+            f"({TRUST}), which is never run; leave that out, or take another encoder"
+        )
 
     def line(error: Exception) -> HymaError:
         return unreachable(
