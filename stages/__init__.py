@@ -8,6 +8,12 @@ step of training frees is kept for the next one: by default large pieces go back
 import ctypes
 import os
 
+from hyma.cli.ending import quiet_interruption
+
+STOPPED = "stopped; `dvc repro` goes on from here"
+"""What a stage says when somebody pressed Ctrl-C."""
+quiet_interruption(STOPPED)
+
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 MALLOPT = {"M_MMAP_THRESHOLD": (-3, 2**25), "M_TRIM_THRESHOLD": (-1, 2**31 - 1), "M_TOP_PAD": (-2, 2**26)}

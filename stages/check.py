@@ -13,9 +13,9 @@ from pathlib import Path
 from hyma.common import experiment as named
 from hyma.common import params, settings
 from hyma.common.files import write_text
-from hyma.common.run import run
 from hyma.plan import experiment
 from hyma.stitching import records
+from stages._run import run
 
 
 def main() -> None:

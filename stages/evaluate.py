@@ -19,13 +19,13 @@ from hyma.common.files import atomic, read_json, write_json
 from hyma.common.kept import Kept, content
 from hyma.common.names import paired
 from hyma.common.pictures import cores
-from hyma.common.run import run
 from hyma.common.sources import code
 from hyma.evaluation import assess
 from hyma.evaluation.benchmark import Benchmark
 from hyma.evaluation.params import EvaluateParams
 from hyma.stitching import records, result
 from hyma.stitching.connectors import Stitch
+from stages._run import run
 
 OUT = {"searches": Path("metrics/benchmarks"), "grid": Path("metrics/grid")}
 

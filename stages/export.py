@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from hyma.common import settings
-from hyma.common.run import run
 from hyma.model.of_run import export_run
 from hyma.model.params import ExportParams
+from stages._run import run
 
 
 def main() -> None:

@@ -18,11 +18,11 @@ from hyma.common.experiment import names
 from hyma.common.features import Part, Side
 from hyma.common.files import remove
 from hyma.common.kept import Kept
-from hyma.common.run import run
 from hyma.encoders.base import precomputed
 from hyma.encoders.base.extract import Job, extract
 from hyma.encoders.base.live import Live, together
 from hyma.encoders.base.params import EncoderParams, ExtractParams, ImageEncoderParams, TextEncoderParams
+from stages._run import run
 
 UNFINISHED = Path("data/unfinished")
 

@@ -11,10 +11,10 @@ from hyma.common import settings
 from hyma.common.experiment import names
 from hyma.common.files import read_json, write_json
 from hyma.common.names import MAIN, PairName, paired
-from hyma.common.run import run
 from hyma.ranking import audit
 from hyma.ranking.params import AuditParams, FinalsParams, OracleKind
 from hyma.ranking.rank import mean_scores
+from stages._run import run
 
 
 def main() -> None:

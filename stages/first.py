@@ -4,8 +4,8 @@ from pathlib import Path
 
 from hyma.common.experiment import names
 from hyma.common.files import read_json, write_text
-from hyma.common.run import run
 from hyma.report import first
+from stages._run import run
 
 UNTRAINED = Path("models/search/untrained")
 

@@ -10,9 +10,9 @@ from hyma.common import features, params, prepared, settings
 from hyma.common.experiment import names
 from hyma.common.files import write_json
 from hyma.common.names import LeaksKind
-from hyma.common.run import run
 from hyma.readers.base.params import DataSource
 from hyma.readers.leaks import leaks, refuse
+from stages._run import run
 
 FOLDER = Path("data/prepared")
 

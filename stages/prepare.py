@@ -7,9 +7,9 @@ import argparse
 from pathlib import Path
 
 from hyma.common import left_out, params
-from hyma.common.run import run
 from hyma.readers.base.params import DataSource
 from hyma.readers.base.prepare import prepare
+from stages._run import run
 
 
 def main() -> None:

@@ -11,12 +11,12 @@ from typing import Any
 from hyma.common import settings
 from hyma.common.experiment import names
 from hyma.common.files import write_json
-from hyma.common.run import run
 from hyma.evaluation.benchmark import Benchmark
 from hyma.evaluation.probes import caption_retrieval, linear_probe
 from hyma.search.params import UnimodalParams
 from hyma.search.unimodal import published, search
 from hyma.stitching.result import save
+from stages._run import run
 
 NOT_PROBED = {
     "image": "not probed: no classification benchmark",

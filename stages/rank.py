@@ -11,10 +11,10 @@ from hyma.common.experiment import finals, names
 from hyma.common.features import Features, Side, file_of
 from hyma.common.files import read_json, write_json
 from hyma.common.names import paired
-from hyma.common.run import run
 from hyma.ranking import since
 from hyma.ranking.rank import rank, summary
 from hyma.stitching import records
+from stages._run import run
 
 METRICS, LAST = Path("metrics"), Path("data/kept/rank.json")
 """The second may be deleted at any time: then the report does not say what another encoder changed."""

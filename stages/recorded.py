@@ -9,10 +9,10 @@ from pathlib import Path
 from hyma.common import params
 from hyma.common.experiment import names
 from hyma.common.names import paired
-from hyma.common.run import run
 from hyma.search.params import RecordedParams
 from hyma.search.recorded import search
 from hyma.stitching.result import save
+from stages._run import run
 
 
 def main() -> None:

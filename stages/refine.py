@@ -7,13 +7,13 @@ from pathlib import Path
 
 from hyma.common import settings
 from hyma.common.files import read_json, remove, write_json
-from hyma.common.run import run
 from hyma.search.params import RefineParams
 from hyma.search.refine import search
 from hyma.stitching.connectors import load as load_connectors
 from hyma.stitching.params import ConnectorParams
 from hyma.stitching.result import save
 from stages._features import sizes, training_features
+from stages._run import run
 
 OUT = Path("models/refine")
 

@@ -7,7 +7,6 @@ from typing import Any
 from hyma.common import settings
 from hyma.common.experiment import finals, names
 from hyma.common.files import atomic, read_json, write_text
-from hyma.common.run import run
 from hyma.evaluation import last_run
 from hyma.report import environment, methods, ranking
 from hyma.report.gallery import judge
@@ -15,6 +14,7 @@ from hyma.report.inputs import Inputs
 from hyma.report.page import Shown, page, shown
 from hyma.report.pictures import draw
 from hyma.stitching import records
+from stages._run import run
 
 METRICS = Path("metrics")
 

@@ -14,7 +14,6 @@ from hyma.common.experiment import names
 from hyma.common.files import remove, write_json
 from hyma.common.kept import Kept
 from hyma.common.params import Section
-from hyma.common.run import run
 from hyma.common.sources import code
 from hyma.methods import known, trains
 from hyma.methods import load as load_method
@@ -22,6 +21,7 @@ from hyma.stitching.params import ConnectorParams
 from hyma.stitching.result import save
 from hyma.stitching.training_set import TrainingFeatures
 from stages._features import inputs, sizes, training_features
+from stages._run import run
 
 OUT = Path("models/search")
 

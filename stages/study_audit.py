@@ -8,9 +8,9 @@ from pathlib import Path
 from hyma.common import settings
 from hyma.common.files import read_json, write_json
 from hyma.common.names import MAIN, ORACLE
-from hyma.common.run import run
 from hyma.stitching import records
 from hyma.studies import audit
+from stages._run import run
 from stages._study import require_oracle
 
 METHODS = (MAIN, "hyma_two_sided", "gcca", "cca", "ridge", "cgs")

@@ -4,11 +4,11 @@ from pathlib import Path
 
 from hyma.common import settings
 from hyma.common.files import write_json
-from hyma.common.run import run
 from hyma.search.params import HymaParams
 from hyma.stitching.params import ConnectorParams, GridParams
 from hyma.studies.budget import study
 from stages._features import sizes, training_features
+from stages._run import run
 from stages._study import judge, oracle_scores
 
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from hyma.common import settings
 from hyma.common.files import atomic, read_json, write_json, write_text
-from hyma.common.run import run
 from hyma.report.studies import pages, pictures, stability
 from hyma.studies.seeds import summarise
+from stages._run import run
 
 STUDIES, REPORTS = Path("metrics/studies"), Path("reports")
 NAMES = ("unseen", "bm", "budget", "stability", "audit")

@@ -13,7 +13,6 @@ from hyma.common.experiment import names
 from hyma.common.files import atomic, read_json, write_json
 from hyma.common.kept import Kept, content
 from hyma.common.params import Section
-from hyma.common.run import run
 from hyma.common.sources import code
 from hyma.methods.shared.run import OWN, model, run_method
 from hyma.stitching.params import ConnectorParams
@@ -22,6 +21,7 @@ from hyma.stitching.training_set import TrainingFeatures
 from hyma.studies.judge import Judge
 from hyma.studies.seeds import one_seed
 from stages._features import SIDES, inputs, sizes, training_features
+from stages._run import run
 from stages._study import judge, require_oracle
 
 OUT = Path("metrics/studies/seeds")

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from hyma.common import settings
 from hyma.common.files import write_json
-from hyma.common.run import run
 from hyma.methods import gcca, hyma_two_sided
 from hyma.search import hyma_search
 from hyma.search.params import HymaParams
@@ -14,6 +13,7 @@ from hyma.stitching.result import SearchResult
 from hyma.stitching.training_set import TrainingFeatures
 from hyma.studies.unseen import Search, study
 from stages._features import sizes, training_features
+from stages._run import run
 from stages._study import judge, oracle_scores
 
 

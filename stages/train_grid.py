@@ -13,13 +13,13 @@ from hyma.common.files import read_json, remove, write_json
 from hyma.common.kept import Kept
 from hyma.common.names import PairName
 from hyma.common.parallel import side_by_side
-from hyma.common.run import run
 from hyma.common.sources import code
 from hyma.stitching import records
 from hyma.stitching.grid import cost, searching
 from hyma.stitching.params import ConnectorParams, GridParams
 from hyma.stitching.result import save
 from stages._features import inputs, sizes, training_features
+from stages._run import run
 
 
 def main() -> None:

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from hyma.common import settings
 from hyma.common.files import atomic
-from hyma.common.run import run
 from hyma.search.hyma_search import search
 from hyma.search.params import HymaParams
 from hyma.stitching.params import ConnectorParams
 from hyma.stitching.result import SearchResult, save
 from stages._features import sizes, training_features
+from stages._run import run
 
 
 def main() -> None:

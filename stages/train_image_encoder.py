@@ -4,9 +4,9 @@ import argparse
 from pathlib import Path
 
 from hyma.common import params
-from hyma.common.run import run
 from hyma.embedded.zoo.image import train
 from hyma.embedded.zoo.params import ZooImageParams
+from stages._run import run
 
 
 def main() -> None:

@@ -4,10 +4,10 @@ import argparse
 from pathlib import Path
 
 from hyma.common import params
-from hyma.common.run import run
 from hyma.embedded.zoo.params import ZooTextParams
 from hyma.embedded.zoo.text import train
 from hyma.stitching.losses import info_nce
+from stages._run import run
 
 
 def main() -> None:

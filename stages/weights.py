@@ -10,7 +10,7 @@ from pathlib import Path
 from hyma.common import params
 from hyma.common.files import write_text
 from hyma.common.kept import content
-from hyma.common.run import run
+from stages._run import run
 
 
 def main() -> None:

@@ -4,9 +4,9 @@ import argparse
 from pathlib import Path
 
 from hyma.common import params
-from hyma.common.run import run
 from hyma.embedded.world.params import WorldParams
 from hyma.embedded.world.write import build
+from stages._run import run
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ from typing import NoReturn
 import pytest
 
 from hyma.cli import command, commands, options
+from hyma.cli import ending as ends
 from hyma.cli.commands import plan
 from hyma.common.errors import HymaError
 
@@ -94,7 +95,7 @@ def test_a_mistake_is_one_line(planning: Callable, capsys: Capture) -> None:
 
 def test_so_is_a_file_that_cannot_be_written(planning: Callable) -> None:
     planning(PermissionError(13, "Permission denied", "out.arrow"))
-    assert ending("plan") == "error: out.arrow: Permission denied"
+    assert str(ending("plan")).startswith("error: out.arrow: Permission denied; correct its permissions")
 
 
 def test_our_own_mistakes_are_not_hidden(planning: Callable) -> None:
@@ -103,10 +104,10 @@ def test_our_own_mistakes_are_not_hidden(planning: Callable) -> None:
         command.main(["plan"])
 
 
-def test_an_interruption_is_quiet(planning: Callable, capsys: Capture) -> None:
+def test_an_interruption_is_one_line(planning: Callable, capsys: Capture) -> None:
     planning(KeyboardInterrupt())
-    assert ending("plan") == command.INTERRUPTED
-    assert capsys.readouterr() == ("", "")
+    assert ending("plan") == ends.INTERRUPTED
+    assert capsys.readouterr() == ("", "stopped; nothing half-written is left\n")
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["plan"]])
@@ -116,7 +117,7 @@ def test_so_is_a_reader_who_leaves(arguments: list[str], monkeypatch: pytest.Mon
     monkeypatch.setattr(plan, "run", lambda _: print("nobody reads this"))
     with os.fdopen(writing, "w") as nobody:
         monkeypatch.setattr(sys, "stdout", nobody)
-        assert ending(*arguments) == command.BROKEN_PIPE
+        assert ending(*arguments) == ends.BROKEN_PIPE
 
 
 def test_warnings_are_ours_alone_and_a_line_each(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,1 +1,1 @@
-"""The command ``hyma``: a file a command in ``commands``. Nothing imports it."""
+"""The command ``hyma``: a file a command in ``commands``. Nothing imports it, but for how the stages end (`ending`)."""

@@ -1,7 +1,6 @@
 """The command line: ``hyma <command>``, or ``python -m hyma <command>``; a file a command in hyma/cli/commands/."""
 
 import argparse
-import os
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -12,40 +11,20 @@ from importlib.metadata import version
 import shtab
 
 from hyma.cli import commands
-from hyma.common.errors import HymaError
+from hyma.cli.ending import ending
 
-INTERRUPTED, BROKEN_PIPE = 130, 141
-"""Exit codes as shells have them: 128 and the signal's number."""
+STOPPED = "stopped; nothing half-written is left"
 COMPLETION = """completion of commands, options and paths in the shell, bash for one:
   eval "$(hyma --print-completion bash)"      this line in ~/.bashrc
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run one command; a `HymaError` is one line on stderr and exit code 1."""
-    try:
-        _run(arguments)
-    except HymaError as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
-    except BrokenPipeError:
-        # What is still in the buffer would be written at exit, to nobody.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(BROKEN_PIPE)
-    except OSError as error:
-        if error.filename is None or error.strerror is None:
-            raise
-        sys.exit(f"error: {error.filename}: {error.strerror}")
-
-
-def _run(arguments: Sequence[str] | None) -> None:
-    try:
+    """Run one command; see `hyma.cli.ending.ending` for what becomes of its errors."""
+    with ending(STOPPED):
         args = parser().parse_args(arguments)
         with quiet():
             args.run(args)
-    finally:
-        sys.stdout.flush()  # now, while it can be noticed that the reader has left
 
 
 def parser() -> argparse.ArgumentParser:

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -92,8 +93,31 @@ def output(name: str, option: str) -> Path:
 
 
 def print_json(value: Any) -> None:
-    """Print a json document, the only thing on stdout."""
-    print(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False))
+    """Print a json document, the only thing on stdout.
+
+    Null stands for what is no finite number, an escape for what the terminal's encoding lacks.
+    """
+    as_is, ascii_alone = (
+        json.dumps(_finite(value), indent=1, ensure_ascii=escaped, allow_nan=False, default=str)
+        for escaped in (False, True)
+    )
+    print(as_is if _fits(as_is) else ascii_alone)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _fits(text: str) -> bool:
+    try:
+        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def tell_skipped(skipped: "Sequence[Skipped]") -> None:

@@ -1,5 +1,6 @@
 """Writing files so that nothing half-written is ever seen, and reading small json."""
 
+import errno
 import hashlib
 import json
 import shutil
@@ -9,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from hyma.common.errors import HymaError, reason
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Of writing alone: the disk is full, a quota is used up, a file may not become so large."""
 
 
 @contextmanager
@@ -26,6 +30,10 @@ def atomic(path: Path) -> Iterator[Path]:
             temporary.lstat()  # a caller that made nothing loses nothing
             remove(path)
         temporary.replace(path)
+    except OSError as error:
+        if error.errno in FULL and error.filename is None:
+            error.filename = str(path)  # a write that fails does not say where
+        raise
     finally:
         remove(temporary)
 

@@ -6,8 +6,9 @@ or the same pair with another search method's connector.
 """
 
 import argparse
-import json
 from pathlib import Path
+
+from hyma.cli import options
 
 HELP = "write a pair of the last run as a model"
 EXAMPLES = """examples:
@@ -43,7 +44,7 @@ def run(args: argparse.Namespace) -> None:
     model = export_run(chosen, out)
     url = _push(out, args.push) if args.push else None
     if args.json:
-        print(json.dumps({"pair": model.pair, "method": model.method, "folder": str(out), "url": url}))
+        options.print_json({"pair": model.pair, "method": model.method, "folder": str(out), "url": url})
         return
     print(f"{model.pair.replace('-', ' × ')} with the connector of {model.method}: {out}/")
     if url:

@@ -6,9 +6,10 @@ here if there is one, else by typical figures of two cores. Nothing is run, down
 """
 
 import argparse
-import json
 import os
 from pathlib import Path
+
+from hyma.cli import options
 
 HELP = "what dvc repro will run, and what it will take"
 EXAMPLES = """examples:
@@ -34,4 +35,7 @@ def run(args: argparse.Namespace) -> None:
     from hyma.plan.page import page
 
     found = gather(Path())
-    print(json.dumps(found, indent=1, ensure_ascii=False) if args.json else page(found))
+    if args.json:
+        options.print_json(found)
+    else:
+        print(page(found))

@@ -6,11 +6,11 @@ the name of an experiment (`dvc exp run -n NAME`); the working tree is the last 
 """
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from hyma.cli import options
 from hyma.common.errors import HymaError
 
 HELP = "what the last run found, or what changed between runs"
@@ -64,7 +64,7 @@ def _compare(args: argparse.Namespace) -> None:
             slopes.slopes(folder / f"{method}.png", found, method)
     write_text(page, compare.page(found))
     if args.json:
-        print(json.dumps(found, indent=1, ensure_ascii=False, default=str))
+        options.print_json(found)
         return
     said = map(_plain, (compare.answer(found), *compare.notes(found)))
     print(*said, _aligned(compare.glance(found)), page, sep="\n\n")
@@ -84,7 +84,7 @@ def _last(args: argparse.Namespace) -> None:
     measured: dict[str, Any] = read_json(file)
     reports = _reports(args.out)
     if args.json:
-        print(json.dumps(summary(measured) | {"reports": reports}, indent=1, ensure_ascii=False))
+        options.print_json(summary(measured) | {"reports": reports})
         return
     two = of_two(Inputs(measured, {}, {}, {}, {}, {}, {})).ranking
     width = max(map(len, reports), default=0)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
+from signal import SIG_DFL, SIGINT, signal
 from typing import NamedTuple
 
 import numpy as np
@@ -60,10 +61,10 @@ def scenes(
 
 
 def pictures(samples: list[Sample], seed: int, action: Callable[[np.ndarray, Sample], bytes | None]) -> list:
-    """Draw all samples on all cores, in order; `action` saves a picture or encodes it."""
+    """Draw all samples on all cores, in order; `action` saves a picture or encodes it. Ctrl-C ends workers silently."""
     work = partial(_draw_one, seed=seed, action=action)
     label = samples[0].set_name if samples else ""
-    with ProcessPoolExecutor(os.cpu_count()) as pool:
+    with ProcessPoolExecutor(os.cpu_count(), initializer=signal, initargs=(SIGINT, SIG_DFL)) as pool:
         drawn = pool.map(work, samples, chunksize=100)
         return list(tqdm(drawn, total=len(samples), desc=label, unit="image", disable=None))
 

@@ -3,6 +3,7 @@
 Letters: B pictures of a piece; C, H, W a transformed picture's channels, height, width.
 """
 
+import signal
 import time
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -87,6 +88,7 @@ def opened(
             batch_size=None,
             num_workers=workers,
             prefetch_factor=AHEAD if workers else None,
+            worker_init_fn=_left_alone,
             pin_memory=device.type == "cuda",
             generator=torch.Generator(),  # its own, so that torch's global one is left alone
         )
@@ -96,6 +98,11 @@ def opened(
             yield _readable(piece)
     finally:
         del found
+
+
+def _left_alone(_: int) -> None:
+    """Have a worker pass over Ctrl-C: the process that started it says so, and ends it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @dataclass(frozen=True)
