@@ -36,7 +36,7 @@ BY_NAME = {
 """Stage → the modules that it loads by name, which no import shows."""
 NO_MATTER = {"stages", "stages._run", "hyma.cli.ending"}
 """How threads wait and how errors are told changes no result."""
-PLUMBING = {f"hyma.common.{name}" for name in ("errors", "files", "params")}
+PLUMBING = {f"hyma.common.{name}" for name in ("errors", "files", "params", "plain_yaml")}
 """Not declared by the stages that train the zoo, whose results git keeps: how files are written changes none."""
 READ_BY_NAME = {"study_seeds": set(OWN)}
 """Stage → the sections that it reads by name, which no call shows."""

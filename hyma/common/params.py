@@ -4,22 +4,33 @@ A key that depends on how much data and how many encoders there are may be ``aut
 the section's own rule says what it is.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from types import UnionType
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, ValidationInfo, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 
+from hyma.common import plain_yaml
 from hyma.common.errors import HymaError
 
 T = TypeVar("T")
 FILE = Path("params.yaml")
 AUTO = "auto"
+LARGEST = 2**53
+"""Whole numbers beyond are no counts of anything, and are not exact as floating-point numbers."""
 Values = Mapping[str, Any]
 Rule = Callable[[Any, Values], Any]
 """What a key is: from the sizes of the search (`hyma.stitching.shapes.Shapes`) and the section's other values."""
@@ -39,6 +50,18 @@ class Section(BaseModel):
             return given
         return {**given, **by_rule(cls, given, info.context)}
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _plain_numbers(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse truth values, which Python takes for 0 and 1, and numbers beyond all measure."""
+        if _numeric(cls.model_fields[str(info.field_name)].annotation):
+            for each in _values(value):
+                if isinstance(each, bool):
+                    raise ValueError(f"should be a number, but it is {str(each).lower()}")
+                if isinstance(each, int) and abs(each) > LARGEST:
+                    raise ValueError(f"should be {LARGEST:.0e} at most, but it is {float(each):.0e}")
+        return value
+
     @classmethod
     def defaults(cls) -> dict[str, Any]:
         """Every key that has a default, with it: ``auto`` where there is a rule."""
@@ -47,6 +70,18 @@ class Section(BaseModel):
             for name, field in cls.model_fields.items()
             if name in cls.RULES or not field.is_required()
         }
+
+
+def _numeric(kind: Any) -> bool:
+    """Whether a field holds numbers, or a list or a mapping of some."""
+    return kind in (int, float) or any(map(_numeric, get_args(kind)))
+
+
+def _values(given: Any) -> Iterable[Any]:
+    """A value itself, or those in a list or a mapping."""
+    if isinstance(given, dict):
+        return given.values()
+    return given if isinstance(given, list) else [given]
 
 
 def by_rule(model: type[Section], given: Values, sizes: Any) -> dict[str, Any]:
@@ -116,11 +151,17 @@ def validate(value: Any, model: type[T], file: Path = FILE, key: str = "", sizes
 @cache
 def _parse(resolved: str, file: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(Path(resolved).read_text(encoding="utf-8"))
+        content = plain_yaml.load(Path(resolved).read_text(encoding="utf-8"))
     except (FileNotFoundError, IsADirectoryError):
         raise HymaError(f"{file}: file not found; run from the project's root") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except plain_yaml.RefusedError as error:
+        raise HymaError(f"{file}: {error}") from None
+    except UnicodeDecodeError:
+        raise HymaError(f"{file}: not valid YAML: no text in UTF-8; save it in that encoding") from None
+    except (yaml.YAMLError, ValueError) as error:
         raise HymaError(f"{file}: not valid YAML: {' '.join(str(error).split())}") from None
+    except RecursionError:
+        raise HymaError(f"{file}: not valid YAML: nested too deeply") from None
     if not isinstance(content, dict):
         raise HymaError(f"{file}: should be a mapping of sections")
     return content

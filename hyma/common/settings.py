@@ -8,9 +8,7 @@ import logging
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
-
-from hyma.common import params
+from hyma.common import params, plain_yaml
 from hyma.common.files import write_text
 from hyma.common.params import AUTO
 
@@ -51,4 +49,4 @@ def by_rule(key: str, found: Any) -> dict[str, str]:
 
 def write(found: dict[str, Any]) -> None:
     """Write all settings down."""
-    write_text(FILE, yaml.safe_dump(found, sort_keys=False, allow_unicode=True))
+    write_text(FILE, plain_yaml.dump(found))

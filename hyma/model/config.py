@@ -49,10 +49,10 @@ class ConnectorEntry(Section):
     """The shapes of the connector; the numbers are in connector.safetensors."""
 
     kind: ConnectorKind
-    d_text: int
-    d_image: int
-    hidden: int
-    shared: int | None = None
+    d_text: int = Field(ge=1)
+    d_image: int = Field(ge=1)
+    hidden: int = Field(ge=1)
+    shared: int | None = Field(None, ge=1)
     normalise: NormaliseKind
     sides: Literal["one-sided", "two-sided"]
 
@@ -68,7 +68,9 @@ class ModelConfig(Section):
     image_encoder: EncoderEntry
     text_encoder: EncoderEntry
     connector: ConnectorEntry
-    logit_scale: float = Field(gt=0, description="what cosines are multiplied by before a softmax")
+    logit_scale: float = Field(
+        gt=0, allow_inf_nan=False, description="what cosines are multiplied by before a softmax"
+    )
     files: dict[str, str] = Field(description="every weight file beside this one, and its SHA-256")
 
 

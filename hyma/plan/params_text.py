@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-import yaml
-
+from hyma.common import plain_yaml
 from hyma.encoders.base.params import EncoderParams
 from hyma.plan.choose import Entry, Sets
 from hyma.plan.short_lists import Encoders
@@ -60,8 +59,6 @@ def entry(own: EncoderParams) -> dict[str, Any]:
 
 def _line(slug: str, value: dict[str, Any]) -> str:
     """An entry on one line, quoted where YAML needs it."""
-    flow = yaml.safe_dump(
-        value, default_flow_style=True, sort_keys=False, allow_unicode=True, width=float("inf")
-    ).strip()
-    key = yaml.safe_dump(slug).removesuffix("...\n").strip()  # 100 is a number unless it is quoted
+    flow = plain_yaml.dump(value, default_flow_style=True, width=float("inf")).strip()
+    key = plain_yaml.dump(slug).removesuffix("...\n").strip()  # 100 is a number unless it is quoted
     return f"  {key}: {flow}"

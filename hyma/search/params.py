@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from pydantic import Field, model_validator
+from pydantic import Field, FiniteFloat, model_validator
 
 from hyma.common.names import DecoderKind
 from hyma.common.params import Rule, Section, Values, by_rule
@@ -86,8 +86,8 @@ class RefineParams(Section):
 class UnimodalParams(Section):
     """Section ``unimodal``: published scores of the encoders of a side, used instead of the probe's."""
 
-    image: dict[str, float] = Field(default_factory=dict)
-    text: dict[str, float] = Field(default_factory=dict)
+    image: dict[str, FiniteFloat] = Field(default_factory=dict)
+    text: dict[str, FiniteFloat] = Field(default_factory=dict)
 
 
 class RecordedParams(Section):

@@ -18,7 +18,7 @@ class ZooImageParams(Section):
     size: int = Field(48, ge=16, le=256, description="side of its input in pixels")
     labels: list[Label] = Field(min_length=1, description="what it learns to tell, one head each")
     epochs: int = Field(ge=0, description="0 leaves it as it was drawn at random")
-    lr: float = Field(2e-3, gt=0)
+    lr: float = Field(2e-3, gt=0, allow_inf_nan=False)
     model_args: dict[str, Any] = Field(default_factory=dict, description="passed on to the architecture")
 
 
@@ -28,7 +28,7 @@ class ZooTextParams(Section):
     kind: Literal["words", "transformer"] = Field(description="mean of word vectors, or a small transformer")
     dim: int = Field(ge=8, le=1024, description="width of its features")
     epochs: int = Field(ge=0)
-    lr: float = Field(2e-3, gt=0)
+    lr: float = Field(2e-3, gt=0, allow_inf_nan=False)
 
     @model_validator(mode="after")
     def _whole_heads(self) -> "ZooTextParams":

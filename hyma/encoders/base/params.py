@@ -1,11 +1,11 @@
 """The params section of one encoder, and of feature extraction."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, ValidationInfo, field_validator
 
 from hyma.common.names import Precision
-from hyma.common.params import Section
+from hyma.common.params import AUTO, Section
 
 HUB = "zoo/HUB"
 """What `weights` names when nothing lies here: DVC wants a file for every encoder."""
@@ -45,9 +45,17 @@ EncoderParams = ImageEncoderParams | TextEncoderParams
 class ExtractParams(Section):
     """Section ``extract``."""
 
-    batch: PositiveInt | Literal["auto"] = Field("auto", description="images or texts encoded at once")
+    batch: int | Literal["auto"] = Field("auto", description="images or texts encoded at once")
     chunk: int = Field(
         4096, ge=1, description="rows written at once: what memory holds, and what a kill costs"
     )
     workers: int | Literal["auto"] = Field("auto", description="processes that open and transform pictures")
     precision: Precision = Field("auto", description="of the forward pass; auto is fp16 on a GPU")
+
+    @field_validator("batch", "workers", mode="before")
+    @classmethod
+    def _counts(cls, value: Any, info: ValidationInfo) -> Any:
+        least = {"batch": 1, "workers": 0}[str(info.field_name)]
+        if value != AUTO and not (isinstance(value, int) and value >= least):
+            raise ValueError(f"should be auto, or a whole number from {least} on, but it is {value!r}")
+        return value
