@@ -77,7 +77,7 @@ def make_model() -> StitchedModel:
 
 def measure_index(model: StitchedModel, folder: Path, side: int) -> None:
     """Print how long an index takes."""
-    paths = find([folder / "pictures"])
+    paths = find([folder / "pictures"]).paths
     with measured() as taken:
         index.write(folder / "index.arrow", model, paths)
     size = (folder / "index.arrow").stat().st_size

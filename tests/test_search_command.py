@@ -48,12 +48,16 @@ class TestIndex:
 
     def test_json(self, here: Path, model: str, capsys: Capture) -> None:
         (here / "photos/none.gif").touch()
+        (here / "photos/notes.txt").touch()
         command.main(["index", "photos", "--model", model, "--json", "--skip-unreadable"])
         found = json.loads(capsys.readouterr().out)
         assert (found["index"], found["model"], found["images"]) == ("index.arrow", model, 5)
         assert found["bytes"] == (here / "index.arrow").stat().st_size
         left_out = str(here / "photos/none.gif")
         assert found["skipped"] == [{"path": left_out, "reason": "unreadable image (no bytes)"}]
+        assert found["left_out"] == [
+            {"reason": "of a kind that is not read", "count": 1, "names": [str(here / "photos/notes.txt")]}
+        ]
 
     def test_names_stay_with_their_vectors_over_chunks(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -88,7 +92,7 @@ class TestIndex:
     def test_a_folder_without_pictures(self, here: Path, model: str) -> None:
         (here / "empty").mkdir()
         assert models.ending("index", "empty", "--model", model).startswith(
-            f"error: {here}/empty: no pictures there"
+            f"error: {here}/empty: no pictures there, which end in .jpg, .png or the like"
         )
 
 

@@ -14,7 +14,8 @@ from hyma.common.errors import HymaError
 from hyma.common.names import DeviceName
 
 if TYPE_CHECKING:
-    from hyma.model.files import Skipped
+    from hyma.common.left_out import LeftOut
+    from hyma.model.files import Unread
     from hyma.model.stitched import StitchedModel
 
 MODEL = "models/best"
@@ -120,8 +121,21 @@ def _fits(text: str) -> bool:
     return True
 
 
-def tell_skipped(skipped: "Sequence[Skipped]") -> None:
-    """Say on stderr what was left out."""
+def tell_left_out(found: "Sequence[LeftOut]") -> None:
+    """Say on stderr, a line a reason, what lies in the folders and is no picture; nothing if there is nothing."""
+    for each in found:
+        more = ", …" if each.count > len(each.names) else ""
+        names = ", ".join(map(shown, each.names))
+        print(f"left out: {each.reason} ({each.count:,}): {names}{more}", file=sys.stderr)
+
+
+def left_out_json(found: "Sequence[LeftOut]") -> list[dict[str, Any]]:
+    """The same for machines."""
+    return [{"reason": each.reason, "count": each.count, "names": each.names} for each in found]
+
+
+def tell_skipped(skipped: "Sequence[Unread]") -> None:
+    """Say on stderr which pictures were left out."""
     for each in skipped[:SHOWN]:
         print(f"left out: {each}", file=sys.stderr)
     if len(skipped) > SHOWN:

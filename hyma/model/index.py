@@ -15,7 +15,7 @@ from torch import Tensor
 from hyma.common import features
 from hyma.common.errors import HymaError
 from hyma.common.features import FeatureInfo, Features
-from hyma.model.files import PictureFiles, Skipped
+from hyma.model.files import PictureFiles, Unread
 from hyma.model.inputs import Picture
 from hyma.model.shapes import Embedder
 
@@ -95,7 +95,7 @@ def write(
     paths: Sequence[Path],
     batch_size: int = 64,
     skip_unreadable: bool = False,
-) -> list[Skipped]:
+) -> list[Unread]:
     """Encode picture files into an index, chunk by chunk, in the memory of one.
 
     Args:

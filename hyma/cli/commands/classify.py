@@ -49,7 +49,9 @@ def run(args: argparse.Namespace) -> None:
     from hyma.model.files import PictureFiles, find
 
     labels, templates = _labels(args), args.template or ["{}"]
-    pictures = PictureFiles(find(args.images), args.skip_unreadable)
+    there = find(args.images)
+    options.tell_left_out(there.left_out)
+    pictures = PictureFiles(there.paths, args.skip_unreadable)
     chance_NC = options.load(args).classify(pictures, labels, templates, args.batch_size)
     best_NK = chance_NC.topk(min(args.top, len(labels)))
     found = [
@@ -66,7 +68,7 @@ def run(args: argparse.Namespace) -> None:
         skipped = [vars(each) for each in pictures.skipped]
         options.print_json(
             {"model": args.model, "labels": labels, "templates": templates}
-            | {"images": found, "skipped": skipped}
+            | {"images": found, "skipped": skipped, "left_out": options.left_out_json(there.left_out)}
         )
     else:
         print(*_lines(found), sep="\n")

@@ -41,17 +41,20 @@ def run(args: argparse.Namespace) -> None:
 
     out = options.output(args.out, "--out")
     # The index's paths hold wherever it is searched from.
-    paths = find([Path(args.folder).resolve()])
+    there = find([Path(args.folder).resolve()])
+    options.tell_left_out(there.left_out)
     model = options.load(args)
     start = time.perf_counter()
-    skipped = write(out, model, paths, args.batch_size, args.skip_unreadable)
-    seconds, count, size = time.perf_counter() - start, len(paths) - len(skipped), out.stat().st_size
+    skipped = write(out, model, there.paths, args.batch_size, args.skip_unreadable)
+    seconds, count, size = time.perf_counter() - start, len(there.paths) - len(skipped), out.stat().st_size
     options.tell_skipped(skipped)
     if args.json:
-        left_out = [vars(each) for each in skipped]
         options.print_json(
             {"index": args.out, "model": args.model, "images": count, "bytes": size, "seconds": seconds}
-            | {"skipped": left_out}
+            | {
+                "skipped": [vars(each) for each in skipped],
+                "left_out": options.left_out_json(there.left_out),
+            }
         )
     else:
         rate = f"{seconds:,.1f} s, {count / seconds:,.0f} a second"
