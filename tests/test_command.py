@@ -158,5 +158,5 @@ def test_without_a_model_nobody_asks_the_hub_for_models_best(
     monkeypatch.chdir(tmp_path)
     Path("a.jpg").touch()
     monkeypatch.setattr("hyma.model.index.ImageIndex.open", lambda _: [])
-    monkeypatch.setattr("hyma.model.stitched.snapshot_download", lambda *_, **__: pytest.fail("asked"))
+    monkeypatch.setattr("hyma.model.loading.snapshot_download", lambda *_, **__: pytest.fail("asked"))
     assert str(ending(*arguments)).startswith("error: models/best: no such folder; run `dvc repro` here")

@@ -159,9 +159,8 @@ def test_the_winner_is_exported_with_the_run(done: Project) -> None:
 
 def test_another_pair_by_command(done: Project) -> None:
     out = done.folder / "models/exported/byobnet-words"
-    said = json.loads(
-        done.run("hyma", "export", "byobnet-words", "--method", "hyma", "--json").splitlines()[-1]
-    )
+    printed = done.run("hyma", "export", "byobnet-words", "--method", "hyma", "--json")
+    said = json.loads(printed[printed.index("{") :])
     assert said == {
         "pair": "byobnet-words",
         "method": "hyma",

@@ -15,10 +15,11 @@ from torch import Tensor
 
 from hyma import HymaError, ImageIndex, StitchedModel
 from hyma.encoders.base.params import TextEncoderParams
-from hyma.model import inputs, stitched
+from hyma.model import inputs, loading
 from hyma.stitching.connectors import ConnectorSpec, Stitch
 from hyma.stitching.normalise import Normaliser
 from tests.models import IMAGE, TEXT, model, pictures, stitch
+from tests.root import ROOT
 
 COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}
 
@@ -133,11 +134,29 @@ def test_what_is_saved_is_loaded(tmp_path: Path, shared: int | None) -> None:
     assert not [name for name in contents[0] if name.suffix in (".pt", ".pth", ".bin", ".pkl")]
 
 
-def test_a_model_is_saved_where_it_lies_or_over_another(saved: Path) -> None:
-    (saved / "text_encoder/left.json").write_text("over from another model")
+def test_a_model_is_saved_where_it_lies(saved: Path) -> None:
+    (saved / "notes.json").write_text("somebody's own")
     before = {file: file.read_bytes() for file in saved.rglob("*") if file.is_file()}
     StitchedModel.from_pretrained(saved, device="cpu").save_pretrained(saved)
     assert {file: file.read_bytes() for file in saved.rglob("*") if file.is_file()} == before
+
+
+def test_a_model_is_saved_over_another(saved: Path, tmp_path: Path) -> None:
+    """Nothing of the other's encoders is left: libraries would read it."""
+    small, normal = stitch(), Normaliser.fit("standardise", torch.randn(9, 128))
+    spec = ConnectorSpec("linear", 128, 96)
+    weights = {"weight0": torch.zeros(96, 128), "bias0": torch.ones(96)}
+    bert = TextEncoderParams(source="sentence-transformers", name="bert", weights=str(ROOT / "zoo/bert"))
+    other = Stitch(spec, weights, small.image_normaliser, normal)
+    StitchedModel(other, IMAGE, bert, device="cpu", pair="resnet-bert").save_pretrained(tmp_path / "both")
+    assert len(list((tmp_path / "both/text_encoder").rglob("*.json"))) > 3
+    StitchedModel.from_pretrained(saved, device="cpu").save_pretrained(tmp_path / "both")
+    names = [
+        {file.relative_to(folder) for file in folder.rglob("*") if file.is_file()}
+        for folder in (saved, tmp_path / "both")
+    ]
+    assert names[0] == names[1]
+    assert StitchedModel.from_pretrained(tmp_path / "both", device="cpu").encode_text(["a"]).shape == (1, 96)
 
 
 def test_an_encoder_that_is_an_object_is_brought_again(tmp_path: Path) -> None:
@@ -245,7 +264,7 @@ def test_a_hub_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(name: str, **_: object) -> str:
         raise ConnectionError(f"no route to the host of {name}")
 
-    monkeypatch.setattr(stitched, "snapshot_download", refused)
+    monkeypatch.setattr(loading, "snapshot_download", refused)
     with pytest.raises(
         HymaError, match=r"me/model: no such folder, and the hub does not give it .*dvc repro"
     ):

@@ -29,6 +29,8 @@ from hyma.common.errors import HymaError
 T = TypeVar("T")
 FILE = Path("params.yaml")
 AUTO = "auto"
+LONGEST = 100
+"""Letters of a value that an error shows."""
 LARGEST = 2**53
 """Whole numbers beyond are no counts of anything, and are not exact as floating-point numbers."""
 Values = Mapping[str, Any]
@@ -192,8 +194,9 @@ def _explain(detail: ErrorDetails, key: str, model: Any) -> str:
         return f"{place}: missing; add it"
     if detail["type"] == "value_error":
         return f"{place}: {detail['msg'].removeprefix('Value error, ')}".removeprefix(": ")
-    message = detail["msg"][0].lower() + detail["msg"][1:]
-    return f"{place}: {message}, but it is {detail['input']!r}"
+    message, given = detail["msg"][0].lower() + detail["msg"][1:], repr(detail["input"])
+    shown = given if len(given) <= LONGEST else f"{given[: LONGEST - 1]}…"
+    return f"{place}: {message}, but it is {shown}"
 
 
 def _fields(model: Any, path: tuple[int | str, ...]) -> list[str]:

@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+from hyma.common.errors import HymaError
 from hyma.common.files import sha256_file, write_json, write_text
 from hyma.model import config as configs
 from hyma.model.card import Run, card
@@ -21,7 +22,7 @@ def write(model: Parts, folder: Path, run: Run | None = None) -> None:
     """
     connectors.save(folder / configs.CONNECTOR, {model.pair: model.stitch})
     (folder / configs.CONNECTOR).chmod(0o644)  # safetensors keeps its files to their owner
-    weights = model.image_side.weight_files() | model.text_side.weight_files()
+    weights = _weights(model)
     for name, source in weights.items():
         copied = folder / name
         copied.parent.mkdir(parents=True, exist_ok=True)
@@ -48,6 +49,20 @@ def write(model: Parts, folder: Path, run: Run | None = None) -> None:
     )
     write_json(folder / configs.CONFIG, config.model_dump())
     _write_card(model, config, folder, run)
+
+
+def clear(model: Parts, folder: Path) -> None:
+    """Delete what only the model that lies in `folder` needs: encoders would read it as theirs."""
+    try:
+        before = configs.read(folder)
+    except HymaError:
+        return
+    for name in before.files.keys() - {configs.CONNECTOR, *_weights(model)}:
+        (folder / name).unlink()
+
+
+def _weights(model: Parts) -> dict[str, Path]:
+    return model.image_side.weight_files() | model.text_side.weight_files()
 
 
 def _write_card(model: Parts, config: ModelConfig, folder: Path, run: Run | None) -> None:

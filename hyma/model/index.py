@@ -46,8 +46,15 @@ class ImageIndex:
 
     @classmethod
     def of(cls, model: Embedder, pictures: Iterable[Picture], names: Sequence[str]) -> "ImageIndex":
-        """Index pictures in memory, under `names`."""
-        return cls(names, [model.encode_image(pictures).numpy()], model.fingerprint)
+        """Index pictures in memory, under `names`.
+
+        Raises:
+            HymaError: if there are not as many names as pictures, or as `encode_image`.
+        """
+        image_ND = model.encode_image(pictures).numpy()
+        if len(names) != len(image_ND):
+            raise HymaError(f"names: {len(names):,} given for {len(image_ND):,} pictures; give one for each")
+        return cls(names, [image_ND], model.fingerprint)
 
     @classmethod
     def open(cls, file: Path) -> "ImageIndex":

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
+from hyma.common.errors import HymaError
+from hyma.model import inputs
 from hyma.model.shapes import Embedder
 
 
@@ -32,20 +34,43 @@ class OpenClipView(nn.Module):
 
     @staticmethod
     def tokenizer(texts: str | list[str]) -> Tensor:
-        """Turn texts into int64 [B, L]: bytes plus one, 0 where a text has ended."""
-        texts = [texts] if isinstance(texts, str) else texts
+        """Turn texts into int64 [B, L]: bytes plus one, 0 where a text has ended.
+
+        Raises:
+            HymaError: if there is none, or something that is no text.
+        """
+        texts = inputs.strings(texts, "texts")
+        if not texts:
+            raise HymaError("texts: none given; give at least one")
         rows = [torch.tensor(list(text.encode()), dtype=torch.int64) + 1 for text in texts]
         return pad_sequence(rows, batch_first=True)
 
     def encode_image(self, image: Tensor, normalize: bool = False) -> Tensor:
-        """Encode transformed pictures [B, 3, H, W]; return [B, D], unit vectors whatever `normalize` is."""
+        """Encode transformed pictures [B, 3, H, W]; return [B, D], unit vectors whatever `normalize` is.
+
+        Raises:
+            HymaError: if it is no such tensor.
+        """
         del normalize
+        if not isinstance(image, Tensor) or not image.ndim or not len(image):
+            raise HymaError(f"image: {inputs.described(image)} given; give a tensor [B, 3, H, W] of pictures")
         return self.model[0].encode_image(image, batch_size=len(image)).to(image.device)
 
     def encode_text(self, text: Tensor, normalize: bool = False) -> Tensor:
-        """Encode what `tokenizer` made, [B, L]; return [B, D], unit vectors whatever `normalize` is."""
+        """Encode what `tokenizer` made, [B, L]; return [B, D], unit vectors whatever `normalize` is.
+
+        Raises:
+            HymaError: if it is anything else.
+        """
         del normalize
-        texts = [bytes((row[row > 0] - 1).tolist()).decode() for row in text.cpu()]
+        if not isinstance(text, Tensor) or text.ndim != 2 or text.dtype != torch.int64:
+            raise HymaError(
+                f"text: {inputs.described(text)} given; give what `tokenizer` made, [B, L] of int64"
+            )
+        try:
+            texts = [bytes((row[row > 0] - 1).tolist()).decode() for row in text.cpu()]
+        except ValueError:
+            raise HymaError("text: no tokens of this model; give what its own `tokenizer` made") from None
         return self.model[0].encode_text(texts).to(text.device)
 
     def forward(self, image: Tensor, text: Tensor) -> tuple[Tensor, Tensor, Tensor]:

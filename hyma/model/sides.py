@@ -6,14 +6,24 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from PIL import Image
+from safetensors import safe_open
+from torch import Tensor
 
 from hyma.common.errors import HymaError
 from hyma.common.files import sha256, sha256_file
-from hyma.encoders.base.common import CONTENT, transform_of
+from hyma.encoders.base.common import CONTENT, reason, transform_of
 from hyma.encoders.base.load import Encoder, load
 from hyma.encoders.base.params import HUB, EncoderParams, ImageEncoderParams, TextEncoderParams
 from hyma.model import config as configs
 from hyma.model.config import EncoderEntry, ModelConfig
+from hyma.model.inputs import features
+
+PROBES = ((40, 56), (70, 50))
+"""Sizes of pictures: a transform to one size makes the same shape of both."""
+
+
+WEIGHTS = ".safetensors"
 
 
 class Side:
@@ -72,8 +82,41 @@ class Side:
         """
         encoder = self.object or self._loaded()
         if encoder.dim != self.dim:
-            raise HymaError(f"{self.place}: {encoder.dim} wide, but the connector was trained for {self.dim}")
+            raise HymaError(f"{self.where}: {encoder.dim} wide, but the connector was trained for {self.dim}")
         return encoder
+
+    def encode(self, batch: Any) -> Tensor:
+        """Return the encoder's features [B, dim] of transformed pictures or of texts.
+
+        Raises:
+            HymaError: as `encoder`, and if the encoder fails on them or gives NaN.
+        """
+        encoder = self.encoder
+        try:
+            feature_BD = encoder.encode(batch)
+            found = len(feature_BD)
+        except HymaError:
+            raise
+        except (
+            Exception
+        ) as error:  # the libraries raise anything: on damaged weights or inputs, without memory
+            raise HymaError(
+                f"{self.where}: the encoder fails ({reason(error)}); see what it was given"
+            ) from error
+        if found != len(batch):
+            raise HymaError(f"{self.where}: {found} features of {len(batch)}; give another encoder")
+        return features(feature_BD, self.dim, f"{self.where}: its features")
+
+    @property
+    def where(self) -> str:
+        """Where the encoder stands, for errors."""
+        return self.place if self.exported is None else f"{self.exported[0] / configs.CONFIG}: {self.place}"
+
+    @cached_property
+    def shape(self) -> tuple[int, ...] | None:
+        """[3, H, W] of the image encoder's input; None if it depends on the picture."""
+        one, other = (tuple(self.encoder.transform(Image.new("RGB", size)).shape) for size in PROBES)
+        return one if one == other else None
 
     def _loaded(self) -> Encoder:
         if self.params is None or self.params.source == "precomputed":
@@ -84,16 +127,30 @@ class Side:
         if self.exported is None:
             return load(self.params, self.place, self.device, self.dtype)
         folder, config = self.exported
-        configs.verify(folder, config, f"{self.side}_encoder/")
-        encoder = load(self.params, f"{folder / configs.CONFIG}: {self.place}", self.device, self.dtype)
-        _warn_of_another_transform(
-            _transform(encoder.identity), getattr(config, self.place).transform, self.place
-        )
+        configs.verify(folder, config, f"{self.place}/")
+        configs.refuse_others(folder, config, self.place)
+        encoder = self._read(self.params)
+        transform = getattr(config, self.place).transform
+        _warn_of_another_transform(_transform(encoder.identity), transform, self.place)
+        return encoder
+
+    def _read(self, params: EncoderParams) -> Encoder:
+        """Load the encoder of a model's folder."""
+        try:
+            encoder = load(params, self.where, self.device, self.dtype)
+            for file in self.weight_files().values():
+                if file.suffix == WEIGHTS:
+                    _refuse_whole_numbers(getattr(encoder, "model", None), file)
+        except HymaError as error:
+            raise HymaError(" ".join(str(error).split())) from None
+        except Exception as error:  # damaged files make the libraries fail in any way
+            said = f"{self.where}: cannot be loaded ({reason(error)}); export the model again"
+            raise HymaError(said) from None
         return encoder
 
     def entry(self) -> EncoderEntry:
         """What config.json says of this side."""
-        own: dict[str, Any] = {"source": "custom", "name": self.slug}
+        own: dict[str, Any] = {"source": "custom", "name": self.slug, "revision": None, "unit_length": False}
         if self.params is not None:
             own = self.params.model_dump(include={"source", "name", "revision", "unit_length"})
         none = own["source"] in ("custom", "precomputed") and self.object is None
@@ -121,6 +178,17 @@ class Side:
         if not names:
             return None
         return names[0] if Path(self.params.weights).is_file() else f"{self.side}_encoder"  # type: ignore[union-attr]
+
+
+def _refuse_whole_numbers(model: Any, file: Path) -> None:
+    """Refuse whole numbers where the model has floating-point weights: libraries convert them unasked."""
+    own = model.state_dict() if isinstance(model, torch.nn.Module) else {}
+    floating = [f".{name}" for name, tensor in own.items() if tensor.is_floating_point()]
+    with safe_open(file, "pt") as stored:
+        for name in stored.keys():  # noqa: SIM118
+            whole = not stored.get_slice(name).get_dtype().startswith(("F", "BF"))
+            if whole and any(each.endswith(f".{name}") for each in floating):
+                raise HymaError(f"{file}: {name}: whole numbers in place of others; export the model again")
 
 
 def _transform(identity: str) -> str:

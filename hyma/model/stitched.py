@@ -9,21 +9,19 @@ from pathlib import Path
 from typing import Any, Self
 
 import torch
-from huggingface_hub import PyTorchModelHubMixin, snapshot_download
-from PIL import Image
+from huggingface_hub import PyTorchModelHubMixin
 from torch import Tensor
 from tqdm import tqdm
 
 from hyma.common import device
 from hyma.common.errors import HymaError
 from hyma.common.files import sha256
-from hyma.encoders.base.common import reason
 from hyma.encoders.base.load import Encoder
 from hyma.encoders.base.params import EncoderParams
 from hyma.model import config as configs
-from hyma.model import export
+from hyma.model import export, inputs, loading
 from hyma.model.index import Hit, ImageIndex
-from hyma.model.inputs import Picture, batches, opened, several
+from hyma.model.inputs import Picture
 from hyma.model.open_clip_view import OpenClipView
 from hyma.model.sides import Side
 from hyma.stitching import connectors
@@ -111,16 +109,10 @@ class StitchedModel(
         Raises:
             HymaError: if there is no such model, or a file is missing, altered or of another format version.
         """
-        folder = _folder(model, hub)
+        folder = loading.folder_of(model, hub)
         config = configs.read(folder)
-        configs.verify(folder, config, configs.CONNECTOR)
-        stitch = connectors.load(folder / configs.CONNECTOR).get(config.pair)
-        if stitch is None:
-            raise HymaError(
-                f"{folder / configs.CONNECTOR}: no connector of {config.pair}; export the model again"
-            )
         made = cls(
-            stitch,
+            loading.stitch_of(folder, config),
             image_encoder,
             text_encoder,
             logit_scale=config.logit_scale,
@@ -135,6 +127,11 @@ class StitchedModel(
             if given is None:
                 side.of_folder(folder, config)
         return made
+
+    def save_pretrained(self, save_directory: str | Path, **options: Any) -> str | None:
+        """Write the model into a folder, in place of a model that is there; `options` are the mixin's."""
+        export.clear(self, Path(save_directory))
+        return super().save_pretrained(save_directory, **options)
 
     def _save_pretrained(self, save_directory: Path) -> None:
         """Write config.json, connector.safetensors, local weights of the encoders and a README.md."""
@@ -163,8 +160,8 @@ class StitchedModel(
         """Encode pictures.
 
         Args:
-            images: PIL pictures or paths, as many as you like, opened as they are needed; or a tensor [N, 3, H, W]
-                of pictures that `preprocess` made.
+            images: PIL pictures, paths or arrays [H, W, 3] of uint8, as many as you like, opened as they are needed;
+                or a tensor [N, 3, H, W] of pictures that `preprocess` made.
             batch_size: pictures encoded at once.
             progress: show a progress bar.
 
@@ -172,10 +169,9 @@ class StitchedModel(
             Unit vectors [N, D], float32, on the CPU.
 
         Raises:
-            HymaError: if there is no picture, or one cannot be read.
+            HymaError: if there is no picture, one cannot be read, or it is none.
         """
-        single = isinstance(images, Image.Image | str | Path)
-        found = list(self.embedded([images] if single else images, batch_size, progress))  # type: ignore[list-item]
+        found = list(self.embedded(images, batch_size, progress))
         if not found:
             raise HymaError("images: none given; give at least one picture")
         return torch.cat(found)
@@ -184,40 +180,50 @@ class StitchedModel(
         self, images: Iterable[Picture] | Tensor, batch_size: int = 64, progress: bool = False
     ) -> Iterator[Tensor]:
         """Yield the unit vectors of pictures batch by batch, [n, D] each, in the memory of one batch."""
+        size = inputs.count(batch_size, "batch_size")
+        images = inputs.pictures(images, self.image_side.shape if isinstance(images, Tensor) else None)
         total = len(images) if isinstance(images, Sized) else None
         with tqdm(total=total, desc="images", unit="image", disable=None if progress else True) as bar:
             # One picture at a time becomes an input: of large ones, a batch would fill the memory.
-            inputs = images if isinstance(images, Tensor) else map(self._input, images)
-            for batch in batches(inputs, batch_size):
+            waiting = images if isinstance(images, Tensor) else map(self._input, images)
+            for batch in inputs.batches(waiting, size):
                 input_B3HW = batch if isinstance(batch, Tensor) else torch.stack(batch)
-                yield self.embed_image(torch.from_numpy(self.image_side.encoder.encode(input_B3HW)))
+                yield self.embed_image(self.image_side.encode(input_B3HW))
                 bar.update(len(input_B3HW))
 
     def _input(self, picture: Picture) -> Tensor:
-        return self.preprocess(opened(picture))
+        return self.preprocess(inputs.opened(picture))
 
     def encode_text(self, texts: Sequence[str], batch_size: int = 256) -> Tensor:
         """Encode texts; return unit vectors [M, D], float32, on the CPU.
 
         Raises:
-            HymaError: if there is no text.
+            HymaError: if there is no text, or something that is none.
         """
-        texts = [texts] if isinstance(texts, str) else list(texts)
+        texts, size = inputs.strings(texts, "texts"), inputs.count(batch_size, "batch_size")
         if not texts:
             raise HymaError("texts: none given; give at least one")
-        encoder = self.text_side.encoder
-        return torch.cat(
-            [self.embed_text(torch.from_numpy(encoder.encode(part))) for part in batches(texts, batch_size)]
-        )
+        encode = self.text_side.encode
+        return torch.cat([self.embed_text(encode(part)) for part in inputs.batches(texts, size)])
 
     @torch.no_grad()
     def embed_image(self, feature_ND: Tensor) -> Tensor:
-        """Carry features [N, D_image] of the image encoder into the shared space: unit vectors [N, D]."""
+        """Carry features [N, D_image] of the image encoder into the shared space: unit vectors [N, D].
+
+        Raises:
+            HymaError: if they are of another shape, or hold NaN or infinite values.
+        """
+        feature_ND = inputs.features(feature_ND, self.stitch.spec.d_image, "image features")
         return self.stitch.embed_image(feature_ND.to(self.device, torch.float32)).cpu()
 
     @torch.no_grad()
     def embed_text(self, feature_ME: Tensor) -> Tensor:
-        """Carry features [M, D_text] of the text encoder into the shared space: unit vectors [M, D]."""
+        """Carry features [M, D_text] of the text encoder into the shared space: unit vectors [M, D].
+
+        Raises:
+            HymaError: as `embed_image`.
+        """
+        feature_ME = inputs.features(feature_ME, self.stitch.spec.d_text, "text features")
         return self.stitch.embed_text(feature_ME.to(self.device, torch.float32)).cpu()
 
     def classify(
@@ -250,9 +256,7 @@ class StitchedModel(
 
     def label_vectors(self, labels: Sequence[str], templates: Sequence[str] = ("{}",)) -> Tensor:
         """Return a unit vector for each label, [C, D]; see `classify`."""
-        labels, templates = several(labels), [templates] if isinstance(templates, str) else list(templates)
-        if not templates or not all("{}" in template for template in templates):
-            raise HymaError("templates: each needs {} where the label goes, as in 'a photo of a {}'")
+        labels, templates = inputs.several(labels), inputs.sentences(templates)
         texts = [template.replace("{}", label) for label in labels for template in templates]
         text_CTD = self.encode_text(texts).reshape(len(labels), len(templates), -1)
         return torch.nn.functional.normalize(text_CTD.mean(1), dim=-1)
@@ -261,10 +265,13 @@ class StitchedModel(
         """Return the `top` pictures of an index that a text describes best, best first.
 
         Raises:
-            HymaError: if the index was made with another model.
+            HymaError: if the query is no text, or the index was made with another model.
         """
+        if not isinstance(index, ImageIndex):
+            raise HymaError(f"index: {inputs.described(index)} given; give an ImageIndex")
+        text, count = inputs.asked(query), inputs.count(top, "top")
         index.check(self.fingerprint)
-        return index.nearest(self.encode_text([query])[0], top)
+        return index.nearest(self.encode_text([text])[0], count)
 
     def as_open_clip(self) -> OpenClipView:
         """The model as open_clip shapes one: for code that evaluates such models, CLIP_benchmark for one."""
@@ -277,16 +284,3 @@ class StitchedModel(
 
 def _device(name: str) -> torch.device:
     return device.resolve(name, "device")
-
-
-def _folder(model: str | Path, hub: dict[str, Any]) -> Path:
-    """The folder itself, or the hub's repository as a folder."""
-    if Path(model).is_dir():
-        return Path(model)
-    try:
-        return Path(snapshot_download(str(model), **hub))
-    except Exception as error:  # the hub's client raises its own kinds, and those of its transport
-        raise HymaError(
-            f"{model}: no such folder, and the hub does not give it ({reason(error)}); run `dvc repro`, "
-            "name the folder, or connect to the hub"
-        ) from None
