@@ -39,6 +39,7 @@ SLOW_FILES = (
         "world",
         "zoo",
         "gpu_benchmark",
+        "terminal",
     ),
 )
 """Of tests/test_<name>.py: those that start processes, or work for long."""

@@ -23,6 +23,7 @@ from stages._run import run
 from tests import models
 from tests.root import ROOT
 
+Capture = pytest.CaptureFixture[str]
 ENCODINGS = ("ascii", "cp1252", "utf-8")
 
 
@@ -116,7 +117,7 @@ def test_an_ascii_terminal_of_its_own() -> None:
     assert done.stderr == b""
 
 
-def test_what_is_no_number_is_null(capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_no_number_is_null(capsys: Capture) -> None:
     options.print_json({"a": [float("nan"), -np.inf, 1.5], "b": {"c": float("inf")}})
     assert json.loads(capsys.readouterr().out) == {"a": [None, None, 1.5], "b": {"c": None}}
 
@@ -196,6 +197,28 @@ def test_an_output_that_cannot_be_written(here: Path, model: str, way: str) -> N
     assert "\n" not in said
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [["index", "photos"], ["classify", "photos", "--labels", "a,b"]],
+)
+def test_ctrl_c_leaves_nothing_half_written(
+    arguments: list[str], here: Path, model: str, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    from hyma.model import files
+
+    opened = files.opened
+
+    def pressed(path: Path) -> object:
+        if path.name == "3.png":
+            raise KeyboardInterrupt
+        return opened(path)
+
+    monkeypatch.setattr(files, "opened", pressed)
+    assert left(*arguments, "--model", model, "--batch-size", "1") == ending.INTERRUPTED
+    assert capsys.readouterr() == ("", f"{command.STOPPED}\n")
+    assert [path.name for path in here.iterdir()] == ["photos"]
+
+
 class TestStages:
     """How a stage ends, without one: `main` raises."""
 
@@ -215,7 +238,7 @@ class TestStages:
         )
         assert self.ended(OSError(errno.ENOSPC, "x")) == f"error: No space left on device; {ending.FULL}"
 
-    def test_an_interruption(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_an_interruption(self, capsys: Capture) -> None:
         assert self.ended(KeyboardInterrupt()) == ending.INTERRUPTED
         assert capsys.readouterr().err == f"{STOPPED}\n"
 
