@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from benchmarks.fuzz.mutate import Change, change
 from benchmarks.fuzz.sets import DataSet
 from hyma.common import prepared
-from hyma.common.errors import HymaError
+from hyma.common.errors import LONGEST, HymaError
 from hyma.common.prepared import Prepared
 from hyma.readers.base.params import DataSource
 from hyma.readers.base.prepare import prepare
@@ -136,7 +136,7 @@ def judge(
         return HANG, ""
     if isinstance(found, HymaError):
         line = str(found)
-        plain = line.strip() and "\n" not in line and len(line) < 1000
+        plain = line.strip() and "\n" not in line and len(line) <= LONGEST
         if done.harmless:
             return LOST, f"refused though nothing is wrong: {line}"
         return (LINE, "") if plain else (TRACEBACK, f"not one plain line: {line!r}")

@@ -68,8 +68,9 @@ def _bytes(root: Path, draw: Draw) -> Change:
         "empty": b"",
     }[kind]
     file.write_bytes(changed)
-    # Whole members of a shard leave no trace.
-    members = (stop - start) // 512 if kind == "delete" and file.suffix == ".tar" else 0
+    # Whole members of a shard leave no trace, nor do those at its end that became zeros: so it ends.
+    traceless = kind == "delete" or (kind == "zero" and not data[stop:].strip(b"\0"))
+    members = (stop - start) // 512 if traceless and file.suffix == ".tar" else 0
     return Change(f"{kind} {file.relative_to(root)} at {start} to {stop} {own!r}", removed=members)
 
 

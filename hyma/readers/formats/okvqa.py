@@ -34,7 +34,7 @@ def read(root: Path, source: DataSource) -> Prepared:
         )
         if own not in answers:
             raise HymaError(
-                f"{file}: {place}: question_id {own} has no annotation in mscoco_val2014_annotations.json"
+                f"{file}: {place}: question_id {str(own)[:60]} has no annotation in mscoco_val2014_annotations.json"
             )
         if image not in rows:
             rows[image] = len(images)
