@@ -295,7 +295,6 @@ def by_value() -> Iterator[tuple[str, Spoil]]:
 
 
 TEXTS: dict[str, Callable[[str], bytes]] = {
-    "with a byte order mark": lambda text: text.encode("utf-8-sig"),
     "in UTF-16": lambda text: text.encode("utf-16"),
     "nested": lambda _: b"[" * 100_000,
     "a number of many digits": lambda _: b'{"format": ' + b"9" * 10_000 + b"}",
@@ -401,6 +400,11 @@ CASES = [
 def test_there_are_many() -> None:
     assert len(CASES) > 250
     assert len({case.id for case in CASES}) == len(CASES)
+
+
+def test_a_byte_order_mark_changes_nothing(spoilt: Path) -> None:
+    rewrite(spoilt / "config.json", lambda text: text.encode("utf-8-sig"))
+    use(spoilt)
 
 
 def test_the_pickle_is_dangerous(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
