@@ -150,7 +150,7 @@ def test_one_unreadable_image_is_skipped_and_reported(scratch: Project) -> None:
     picture.write_bytes(b"")
     said = scratch.run("python", "-m", "stages.prepare", "training", "captions")
     assert "training.captions: 299 images, 299 texts" in said
-    assert f"left out: {picture.relative_to(scratch.folder)}: unreadable image" in said
+    assert f"left out: 1 of 300 images: unreadable image: {picture.relative_to(scratch.folder)}" in said
     scratch.run("python", "-m", "stages.report")
     page = (scratch.folder / "reports/ranking.md").read_text()
     assert "## Left out" in page
@@ -165,7 +165,8 @@ def test_empty_captions(scratch: Project) -> None:
     file.write_text(json.dumps(records))
     message = refused(scratch, "prepare", "training", "captions")
     assert (
-        "empty caption; 9 of 300 captions are empty and training.captions.max_unreadable is 0.01" in message
+        "empty caption; 9 of 300 captions are empty or damaged and training.captions.max_unreadable is 0.01"
+        in message
     )
 
 

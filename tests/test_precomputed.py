@@ -283,3 +283,20 @@ def test_table_is_wrong(tmp_path: Path, suffix: str, content: pa.Table, message:
     pq.write_table(content, file, row_group_size=3) if suffix == "parquet" else write_ipc(content, file)
     with refused(rf"^{re.escape(str(file))}: {message}$"):
         convert(file)
+
+
+@pytest.mark.parametrize("suffix", ["pt", "npy"])
+def test_features_of_all_that_the_data_set_lists(tmp_path: Path, suffix: str) -> None:
+    """Some of it was left out, or is one picture with another: rows are found by their numbers."""
+    kept = [0, 2, 3, 6]
+    image = [{"id": "i", "image": {"bytes": b"", "path": None}, "record": 0, "protocol": "both"}]
+    texts = [{"id": f"t{row}", "text": "a", "record": row, "image": 0, "protocol": "both"} for row in kept]
+    tables = prepared.table(image, prepared.IMAGES), prepared.table(texts, prepared.TEXTS)
+    meta = prepared.Meta("pairs", "llava", records={"image": 9, "text": ROWS})
+    prepared.write(tmp_path / "data", prepared.Prepared(meta, *tables, prepared.QUESTIONS.empty_table()))
+    file, out = save(tmp_path / f"x.{suffix}"), tmp_path / "out.arrow"
+    write(Reference(file, "x"), tmp_path / "data", "text", out, False, 2)
+    np.testing.assert_array_equal(Features(out).to_numpy(), FEATURES[kept])
+    short = save(tmp_path / f"short.{suffix}", FEATURES[:5])
+    with pytest.raises(HymaError, match="5 rows, but the data set has 4 texts"):
+        write(Reference(short, "x"), tmp_path / "data", "text", out, False, 2)

@@ -59,6 +59,7 @@ def draw(*paths: Path, shade: int = 0) -> None:
         own = hashlib.sha256(str(path).encode()).digest()
         image = Image.new("RGB", (16, 16), (shade, 0, 0))
         image.paste((own[0], own[1], own[2]), (0, 0, 8, 16))
+        image.paste((own[3], own[4], own[5]), (8, 0, 16, 8))
         image.save(path)
 
 

@@ -3,11 +3,11 @@
 A folder with
 
 - ``images.parquet``: ``id`` (string), ``image`` ({bytes, path}; one of the two is set, paths are relative to
-  the project's root), ``content`` (digest of its pixels: a picture is its content), ``label`` (class index or null),
-  ``protocol``;
-- ``texts.parquet``: ``id``, ``text``, ``image`` (row of the image it describes, or null), ``target`` (index
-  of the class or answer it stands for, or null), ``pool`` (its number among its image's captions, or
-  null), ``protocol``;
+  the project's root), ``content`` (digest of its pixels: a picture is its content), ``record`` (its number among all
+  that the data set lists, some of which may be left out), ``label`` (class index or null), ``protocol``;
+- ``texts.parquet``: ``id``, ``text``, ``record`` (as for images; null for prompts), ``image`` (row of the image it
+  describes, or null), ``target`` (index of the class or answer it stands for, or null), ``pool`` (its number among its
+  image's captions, or null), ``protocol``;
 - ``questions.parquet`` (visual question answering only): ``id``, ``image`` (row), ``prompt`` (number of its
   wording: the answers' texts are rows ``prompt * len(answers)`` onward), ``answers`` (what people answered);
 - ``meta.json``: `Meta`.
@@ -34,6 +34,7 @@ IMAGES = pa.schema(
         "id": pa.string(),
         "image": pa.struct({"bytes": pa.binary(), "path": pa.string()}),
         "content": pa.string(),
+        "record": pa.int32(),
         "label": pa.int32(),
         "protocol": pa.string(),
     }
@@ -42,6 +43,7 @@ TEXTS = pa.schema(
     {
         "id": pa.string(),
         "text": pa.string(),
+        "record": pa.int32(),
         "image": pa.int32(),
         "target": pa.int32(),
         "pool": pa.int32(),
@@ -80,6 +82,8 @@ class Meta:
     skipped: list[Skipped] = field(default_factory=list)
     read: dict[Kind, int] = field(default_factory=dict)
     """How many there were of each kind before any was left out: as many as were kept and skipped."""
+    records: dict[Kind, int] = field(default_factory=dict)
+    """How many images and captions the data set lists; ``record`` numbers them."""
     images: int = 0
     texts: int = 0
     questions: int = 0

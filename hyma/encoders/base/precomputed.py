@@ -34,6 +34,8 @@ REPOSITORIES = {
     "text": {"cc3m558k-txt-embed-all-dims": ("minilm", "mpnet", "roberta")},
 }
 """The paper's features of CC3M-558K on the hub: data sets, and the stems of their ``.pt`` files."""
+UNUSED = -1
+"""In place of a data set's row: that row of a file is not needed."""
 
 
 @dataclass(frozen=True)
@@ -182,16 +184,27 @@ def write(source: Reference, folder: Path, modality: str, out: Path, unit_length
     """
     matrix = open_matrix(source.file)
     table = "images" if modality == "image" else "texts"
-    ids = pq.read_table(folder / f"{table}.parquet", columns=["id"], memory_map=True)["id"].combine_chunks()
-    row_N = _rows(source.file, matrix, ids, table)
+    rows = pq.read_table(folder / f"{table}.parquet", columns=["id", "record"], memory_map=True)
+    ids, meta = rows["id"].combine_chunks(), prepared.read_meta(folder)
+    if matrix.ids is None and matrix.rows == meta.records.get("image" if modality == "image" else "text"):
+        row_N = _of_records(rows["record"].to_numpy(), matrix.rows)
+    else:
+        row_N = _rows(source.file, matrix, ids, table)
     own_identity = identity("precomputed", source.name, sha256_file(source.file), unit_length=unit_length)
-    info = features.FeatureInfo(own_identity, prepared.read_meta(folder).data_hash, matrix.dim, 0.0)
+    info = features.FeatureInfo(own_identity, meta.data_hash, matrix.dim, 0.0)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tqdm(total=len(ids), desc=f"{out.parent.name}/{out.stem}", unit="row", disable=None) as bar:
         chunks = _finite(source.file, matrix, chunk)
         if row_N is not None:
-            chunks = _sorted(chunks, row_N, matrix.dim, chunk, out.parent)
+            chunks = _sorted(chunks, row_N, (len(ids), matrix.dim), chunk, out.parent)
         features.write(out, info, _with_ids(chunks, ids, unit_length, bar))
+
+
+def _of_records(record_N: np.ndarray, count: int) -> np.ndarray | None:
+    """As `_rows`, for features of all that the data set lists, what was left out of it included; `UNUSED` for that."""
+    row_R = np.full(count, UNUSED)
+    row_R[record_N] = np.arange(len(record_N))
+    return None if len(record_N) == count else row_R
 
 
 def _rows(file: Path, matrix: Matrix, ids: pa.Array, table: str) -> np.ndarray | None:
@@ -234,16 +247,17 @@ def _finite(file: Path, matrix: Matrix, chunk: int) -> Iterator[np.ndarray]:
 
 
 def _sorted(
-    chunks: Iterator[np.ndarray], row_N: np.ndarray, dim: int, chunk: int, folder: Path
+    chunks: Iterator[np.ndarray], row_N: np.ndarray, shape: tuple[int, int], chunk: int, folder: Path
 ) -> Iterator[np.ndarray]:
     """Put rows where `row_N` says, by way of a nameless file in `folder`: they need not fit into memory."""
     with tempfile.TemporaryFile(dir=folder) as scratch:
-        sorted_ND = np.memmap(scratch, np.float32, "w+", shape=(len(row_N), dim))
+        sorted_ND = np.memmap(scratch, np.float32, "w+", shape=shape)
         start = 0
         for feature_ND in chunks:
-            sorted_ND[row_N[start : start + len(feature_ND)]] = feature_ND
+            place_N = row_N[start : start + len(feature_ND)]
+            sorted_ND[place_N[place_N != UNUSED]] = feature_ND[place_N != UNUSED]
             start += len(feature_ND)
-        for start in range(0, len(row_N), chunk):
+        for start in range(0, len(sorted_ND), chunk):
             yield sorted_ND[start : start + chunk]
 
 

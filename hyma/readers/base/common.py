@@ -2,12 +2,14 @@
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from importlib.resources import files
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from hyma.common import prepared
@@ -104,7 +106,8 @@ def classification(
     """Assemble a classification benchmark."""
     texts = prepared.table(prompts(classes, templates), TEXTS)
     meta = Meta("classification", source.format, classes=list(classes), skipped=list(skipped))
-    return Prepared(meta, prepared.table(images, IMAGES), texts, QUESTIONS.empty_table())
+    meta.records = {"image": len(images)}
+    return Prepared(meta, _numbered(images, IMAGES), texts, QUESTIONS.empty_table())
 
 
 def captions(
@@ -117,10 +120,19 @@ def captions(
     """Assemble captioned images: training pairs or a retrieval benchmark. Captions that say nothing are left out."""
     found = [(row, fault(row["text"])) for row in texts]
     lost = [Skipped(f"{source.path}: {row['id']}", reason, "text") for row, reason in found if reason]
-    kept = prepared.table([row for row, reason in found if not reason], TEXTS)
+    kept = _numbered(texts, TEXTS, [not reason for _, reason in found])
     meta = Meta(task, source.format, skipped=[*skipped, *lost])
-    whole = Prepared(meta, prepared.table(images, IMAGES), kept, QUESTIONS.empty_table())
+    meta.records = {"image": len(images), "text": len(texts)}
+    whole = Prepared(meta, _numbered(images, IMAGES), kept, QUESTIONS.empty_table())
     return for_retrieval(whole) if task == "retrieval" else whole
+
+
+def _numbered(rows: list[Row], schema: pa.Schema, kept: Iterable[bool] = repeat(True)) -> pa.Table:
+    """A table of what a data set lists, in its order; some rows are not kept, but numbered."""
+    own = [
+        row | {"record": number} for number, (row, keep) in enumerate(zip(rows, kept, strict=False)) if keep
+    ]
+    return prepared.table(own, schema)
 
 
 def for_retrieval(draft: Prepared) -> Prepared:
@@ -237,6 +249,6 @@ def vqa(
     rows = [row | {"prompt": number[row["question"]]} for row in questions]
     for row in rows:
         del row["question"]
-    meta = Meta("vqa", source.format, answers=answers, skipped=lost)
-    tables = prepared.table(images, IMAGES), prepared.table(texts, TEXTS), prepared.table(rows, QUESTIONS)
+    meta = Meta("vqa", source.format, answers=answers, skipped=lost, records={"image": len(images)})
+    tables = _numbered(images, IMAGES), prepared.table(texts, TEXTS), prepared.table(rows, QUESTIONS)
     return Prepared(meta, *tables)
