@@ -487,6 +487,9 @@ def test_other_errors_of_the_encoder_come_through(run: Run, coloured: Path) -> N
 def test_how_many_workers() -> None:
     assert worker_count(ExtractParams(workers="auto"), 300) == 0
     assert worker_count(ExtractParams(workers="auto"), 558_128) == cores() >= 1
+    assert worker_count(ExtractParams(workers="auto"), 558_128, on_cpu=True) == max(1, cores() - 1)
+    assert worker_count(ExtractParams(workers="auto"), 300, on_cpu=True) == 0
+    assert worker_count(ExtractParams(workers=5), 558_128, on_cpu=True) == 5
     assert [worker_count(ExtractParams(workers=n), 1) for n in (0, 5)] == [0, 5]
 
 

@@ -161,7 +161,8 @@ def _encode_pictures(
             for start, stop in cuts(len(chunk), batches, size):
                 yield chunk.slice(start, stop - start).to_pylist()
 
-    workers = worker_count(params, rows.total - min(each.finished.rows for each in work))
+    left = rows.total - min(each.finished.rows for each in work)
+    workers = worker_count(params, left, on_cpu=device.type == "cpu")
     with closing(opening.opened(transforms, pieces(), workers, device)) as opened:
         for number, chunk in enumerate(rows.chunks(first, "id"), first):
             lacking = [each for each in zip(work, own, strict=True) if each[0].finished.chunks == number]
@@ -211,11 +212,16 @@ def _title(folder: Path, work: Sequence[_Work]) -> str:
     return f"{folder.name}, {len(work)} encoders"
 
 
-def worker_count(params: ExtractParams, pictures_left: int) -> int:
-    """Return how many processes open `pictures_left` pictures; 0 is none but this one."""
-    if params.workers == "auto":
-        return pictures.cores() if pictures_left >= FEW else 0
-    return params.workers
+def worker_count(params: ExtractParams, pictures_left: int, on_cpu: bool = False) -> int:
+    """Return how many processes open `pictures_left` pictures; 0 is none but this one.
+
+    Where the encoders compute on the CPU, too, auto leaves them a core, unless there is no other.
+    """
+    if params.workers != "auto":
+        return params.workers
+    if pictures_left < FEW:
+        return 0
+    return max(1, pictures.cores() - on_cpu)
 
 
 def batch_size(params: ExtractParams, encoder: Encoder, side: Side, device: torch.device) -> int:
