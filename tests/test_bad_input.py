@@ -154,7 +154,9 @@ def test_one_unreadable_image_is_skipped_and_reported(scratch: Project) -> None:
     scratch.run("python", "-m", "stages.report")
     page = (scratch.folder / "reports/ranking.md").read_text()
     assert "## Left out" in page
-    found = f"| captions (training) | 1 | images | unreadable image | `{picture.relative_to(scratch.folder)}` |"
+    found = (
+        f"| captions (training) | 1 | images | unreadable image | `{picture.relative_to(scratch.folder)}` |"
+    )
     assert found in page
 
 

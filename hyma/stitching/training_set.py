@@ -160,10 +160,9 @@ def assemble(
     """
     rows = split(image_of_text_M, params.holdout, seed, unused)
     train, held_out = map(torch.from_numpy, rows)
-    mask = params.duplicates == "mask"
-    wording_M = (
-        np.arange(len(image_of_text_M)) if wordings is None else np.unique(wordings, return_inverse=True)[1]
-    )
+    mask, numbers = params.duplicates == "mask", dict[str | int, int]()
+    named = range(len(image_of_text_M)) if wordings is None else wordings
+    wording_M = torch.tensor([numbers.setdefault(wording, len(numbers)) for wording in named])
     chunks = [chunk for table in (*images.values(), *texts.values()) for chunk in table]
     resident = fits(sum(chunk.nbytes for chunk in chunks), device)
 
@@ -176,7 +175,7 @@ def assemble(
         image_of_text_M=torch.from_numpy(image_of_text_M).to(device),
         train=train.to(device),
         held_out=held_out.to(device),
-        wording_M=torch.from_numpy(wording_M).to(device) if mask else None,
+        wording_M=wording_M.to(device) if mask else None,
     )
 
 
