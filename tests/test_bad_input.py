@@ -254,3 +254,26 @@ def test_nothing_is_left_when_a_stage_is_interrupted(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         features.write(file, features.FeatureInfo("e", "d", 2, 1.0), chunks())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_training_picture_in_a_benchmark_is_found_refused_or_dropped(scratch: Project) -> None:
+    raw = scratch.folder / "data/raw"
+    trained = sorted((raw / "llava").rglob("*.jpg"))[5]
+    judged = sorted((raw / "flickr8k/Images").iterdir())[-1]
+    shutil.copy(trained, judged)
+    scratch.run("python", "-m", "stages.prepare", "benchmarks", "flickr8k")
+    told = scratch.run("python", "-m", "stages.leaks")
+    assert "1 of 300 training pictures are in a benchmark, too" in told
+    found = json.loads((scratch.folder / "metrics/leaks.json").read_text())["benchmarks"]["flickr8k"]
+    assert (found["pictures"], found["shared"]) == (12, 1)
+    assert found["examples"] == [[str(trained.relative_to(raw / "llava")), judged.name]]
+    left_out = scratch.folder / "features/training/left_out.json"
+    assert json.loads(left_out.read_text()) == []
+    for action in ("refuse", "drop"):
+        scratch.write_params(scratch.params() | {"leaks": action})
+        scratch.run("python", "-m", "stages.check")
+        if action == "refuse":
+            message = refused(scratch, "leaks")
+            assert "benchmarks.flickr8k: 1 of its 12 pictures are training pictures too" in message
+    scratch.run("python", "-m", "stages.leaks")
+    assert json.loads(left_out.read_text()) == [5]
