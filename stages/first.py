@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+from hyma.common import sealed
 from hyma.common.experiment import names
-from hyma.common.files import read_json, write_text
+from hyma.common.files import write_text
 from hyma.report import first
 from stages._run import run
 
@@ -13,7 +14,7 @@ UNTRAINED = Path("models/search/untrained")
 def main() -> None:
     """Read the records of these methods, write the page."""
     records = {
-        name: read_json(UNTRAINED / name / "result.json")
+        name: sealed.read(UNTRAINED / name / "result.json")
         for name in names("methods")
         if (UNTRAINED / name).is_dir()
     }

@@ -5,8 +5,8 @@ Where section ``refine`` is left out, nothing is trained.
 
 from pathlib import Path
 
-from hyma.common import settings
-from hyma.common.files import read_json, remove, write_json
+from hyma.common import sealed, settings
+from hyma.common.files import remove, write_json
 from hyma.search.params import RefineParams
 from hyma.search.refine import search
 from hyma.stitching.connectors import load as load_connectors
@@ -33,7 +33,7 @@ def main() -> None:
         own,
         connector,
         seed,
-        read_json(before / "result.json"),
+        sealed.read(before / "result.json"),
         load_connectors(before / "result.safetensors"),
     )
     save(found, OUT)

@@ -4,7 +4,7 @@ import csv
 from pathlib import Path
 from typing import Any
 
-from hyma.common import settings
+from hyma.common import sealed, settings
 from hyma.common.experiment import finals, names
 from hyma.common.files import atomic, read_json, write_text
 from hyma.evaluation import last_run
@@ -57,9 +57,9 @@ def measured() -> Inputs:
         flops=read_json(METRICS / "flops.json"),
         data={name: read_json(Path(f"data/prepared/{place}/meta.json")) for name, place in sets.items()},
         steps=columns(METRICS / "hyma_steps.csv"),
-        grid={pair: read_json(records.of_pair(pair)) for pair in finals()["pairs"]},
+        grid={pair: sealed.read(records.of_pair(pair)) for pair in finals()["pairs"]},
         leaks=read_json(METRICS / "leaks.json"),
-        gradients=read_json(records.folder("hyma") / "result.json")["gradients"],
+        gradients=sealed.read(records.folder("hyma") / "result.json")["gradients"],
         environment={
             **environment.versions(),
             "machine": environment.machine(),

@@ -63,8 +63,7 @@ def main() -> None:
         remove(OUT / kind)
         write_json(OUT / kind / "methods.json", chosen)  # DVC warns of a folder without a file
         for name, folder in found.items():
-            for file in folder.iterdir():
-                kept.place(file, OUT / kind / name / file.name)
+            kept.place_all(folder, OUT / kind / name)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ Reads metrics/ranking.json and what each pair cost, writes metrics/studies/audit
 
 from pathlib import Path
 
-from hyma.common import settings
+from hyma.common import sealed, settings
 from hyma.common.files import read_json, write_json
 from hyma.common.names import MAIN, ORACLE
 from hyma.stitching import records
@@ -22,7 +22,7 @@ def main() -> None:
     require_oracle()
     ranking = read_json(Path("metrics/ranking.json"))
     true = {pair: own["mean"] for pair, own in ranking["scores"][ORACLE].items()}
-    flops = {pair: sum(read_json(records.of_pair(pair))["flops"].values()) for pair in true}
+    flops = {pair: sum(sealed.read(records.of_pair(pair))["flops"].values()) for pair in true}
     found = audit.study(
         audit.chosen(ranking, METHODS),
         true,

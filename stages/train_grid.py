@@ -57,8 +57,7 @@ def main() -> None:
         remove(records.folder("grid"))
         write_json(records.WHOLE, {"pairs": len(sizes().pairs), "flops": cost(sizes(), own)})
         for folder in found:
-            for file in folder.iterdir():
-                kept.place(file, records.folder("grid") / file.name)
+            kept.place_all(folder, records.folder("grid"))
 
 
 if __name__ == "__main__":

@@ -150,8 +150,27 @@ def test_truncated_file(tmp_path_factory: pytest.TempPathFactory, share: float) 
     write(path, INFO, chunks(50, 50))
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
-    with refused(rf"{re.escape(str(path))}: features cannot be read.*dvc repro"):
+    with refused(rf"{re.escape(str(path))}: damaged \(features cannot be read.*dvc repro"):
         Features(path)
+
+
+@settings(max_examples=40, deadline=None)
+@given(row=st.integers(0, 99), bit=st.integers(0, 7))
+def test_a_changed_bit_of_the_rows_is_refused(
+    tmp_path_factory: pytest.TempPathFactory, row: int, bit: int
+) -> None:
+    path = tmp_path_factory.mktemp("changed") / "x.arrow"
+    own = chunks(50, 50)
+    write(path, INFO, own)
+    values = own[row // 50][1][row % 50 :].tobytes()
+    place = path.read_bytes().index(values)
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1 << bit
+    path.write_bytes(content)
+    with refused(
+        rf"{re.escape(str(path))}: damaged \(it is not what was written\); delete it and run `dvc repro`"
+    ):
+        Features(path).to_numpy()
 
 
 def test_open_aligned(path: Path) -> None:

@@ -85,7 +85,34 @@ def test_a_failing_make_leaves_nothing(tmp_path: Path) -> None:
     assert kept.made == []
     with Kept("stage", tmp_path) as kept:
         kept.result("a", (), writing("whole"))
-    assert [path.name for path in tmp_path.glob("kept/*/*/*")] == ["result.txt"]
+    assert [path.name for path in tmp_path.glob("kept/*/*/[!.]*")] == ["result.txt"]
+
+
+@pytest.mark.parametrize("text", ["", "1", "another"])
+@pytest.mark.parametrize("file", ["result.txt", ".digest", "more.txt"])
+def test_what_is_not_as_it_was_made_is_made_again(tmp_path: Path, file: str, text: str) -> None:
+    with Kept("stage", tmp_path) as kept:
+        folder = kept.result("a", ("x",), writing("whole"))
+    (folder / file).write_text(text)
+    with Kept("stage", tmp_path) as kept:
+        assert not kept.has("a", ("x",))
+        assert kept.result("a", ("x",), writing("whole")) == folder
+        assert kept.made == ["a"]
+    assert (folder / "result.txt").read_text() == "whole"
+    assert not (folder / "more.txt").exists()
+    with Kept("stage", tmp_path) as kept:
+        kept.result("a", ("x",), unwanted)
+
+
+def test_an_output_that_was_edited_in_place_is_not_taken(tmp_path: Path) -> None:
+    """It may share its bytes with the kept file."""
+    with Kept("stage", tmp_path) as kept:
+        kept.place_all(kept.result("a", ("x",), writing("whole")), tmp_path / "out")
+    (tmp_path / "out/result.txt").write_text("wrong")
+    with Kept("stage", tmp_path) as kept:
+        kept.place_all(kept.result("a", ("x",), writing("whole")), tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["result.txt"]
+    assert (tmp_path / "out/result.txt").read_text() == "whole"
 
 
 def test_a_stage_without_results_has_no_folder(tmp_path: Path) -> None:
@@ -149,6 +176,19 @@ def test_what_dvc_has_is_not_made_again(run: Callable[[str, str], list[str]]) ->
     shutil.rmtree("out")
     assert run("w", "z") == ["a"]
     assert run("w", "y") == ["b"]  # of the last run alone
+
+
+def test_what_is_damaged_in_the_cache_is_made_again(run: Callable[[str, str], list[str]]) -> None:
+    run("x", "y")
+    (cached,) = (
+        file for file in Path(".dvc/cache/files").rglob("*") if file.is_file() and file.read_bytes() == b"x"
+    )
+    cached.chmod(0o644)
+    cached.write_text("z")
+    cached.chmod(0o444)  # DVC trusts it
+    shutil.rmtree("data/kept")
+    assert run("x", "z") == ["a", "b"]  # "z" was not there either
+    assert cached.read_text() == "x"
 
 
 @pytest.mark.parametrize("missing", ["dvc.lock", ".dvc/cache"])

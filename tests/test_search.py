@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
-from hyma.common import features, prepared
+from hyma.common import features, prepared, sealed
 from hyma.common.errors import HymaError
 from hyma.common.files import read_json
 from hyma.methods import hyma_two_sided
@@ -605,7 +605,7 @@ def test_save_and_load(tmp_path: Path) -> None:
     first, second = answer("vit-bert", 1.5), answer("vit-mini", 2.5, seed=1)
     result.save(first, tmp_path, "a")
     result.save(second, tmp_path, "b")
-    assert read_json(tmp_path / "a.json") == record("vit-bert", 1.5)
+    assert sealed.read(tmp_path / "a.json") == record("vit-bert", 1.5)
     files = [tmp_path / "a.safetensors", tmp_path / "b.safetensors"]
     stitches = result.load_stitches(iter(files), ["vit-mini", "vit-bert"])
     assert list(stitches) == ["vit-mini", "vit-bert"]

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import NoReturn
 
 from hyma.common.errors import HymaError
+from hyma.common.files import unwritable
 
 INTERRUPTED, BROKEN_PIPE = 130, 141
 """Exit codes as shells have them: 128 and the signal's number."""
@@ -83,6 +84,8 @@ def fault(error: Exception) -> str | None:
     None: it is another kind of error, whose traceback is wanted.
     """
     number, name = _number(error), _name(error)
+    if number is None and (why := unwritable(error)):  # libraries put it in words
+        return f"writing: {why}"
     if number is None or (name is None and number not in REMEDIES):
         return None
     place = "" if name is None else f"{name}: "

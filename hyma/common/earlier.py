@@ -4,14 +4,21 @@ DVC deletes a stage's outputs before it runs it again, but its lock file still s
 has them: from the last run here, or pulled from where somebody else's run was pushed to.
 """
 
+import hashlib
 import json
+import logging
+from contextlib import suppress
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from hyma.common.errors import HymaError
+
 LOCK = Path("dvc.lock")
+
+log = logging.getLogger(__name__)
 
 
 class Earlier:
@@ -28,8 +35,7 @@ class Earlier:
             if digest is not None and place != path:
                 digest = self._members(digest).get(path.relative_to(place).as_posix())
             if digest is not None:
-                found = self._object(digest)
-                return found if found is not None and found.is_file() else None
+                return self._object(digest)
         return None
 
     @cached_property
@@ -44,12 +50,27 @@ class Earlier:
     def _read_members(self, digest: str) -> dict[str, str]:
         """Path within a folder that is an output → digest."""
         found = self._object(digest)
-        if found is None or not found.is_file():
+        if found is None:
             return {}
         return {member["relpath"]: member["md5"] for member in json.loads(found.read_text())}
 
     def _object(self, digest: str) -> Path | None:
-        return None if self._cache is None else Path(self._cache.oid_to_path(digest))
+        """The file of this digest, if it is there and whole.
+
+        DVC takes files in its cache that are read-only for what their names say. One that is not is deleted, as DVC
+        does where it looks: else it would never be replaced.
+        """
+        found = None if self._cache is None else Path(self._cache.oid_to_path(digest))
+        if found is None or not found.is_file():
+            return None
+        with found.open("rb") as stream:
+            actual = hashlib.file_digest(stream, "md5").hexdigest()
+        if actual == digest.partition(".")[0]:
+            return found
+        log.warning("%s: damaged in DVC's cache: deleted", found)
+        with suppress(OSError):
+            found.unlink()
+        return None
 
     @cached_property
     def _cache(self) -> Any:
@@ -62,3 +83,9 @@ class Earlier:
                 return repo.cache.local
         except DvcException:
             return None
+
+
+def damaged(path: Path, why: str = "it is not what was written") -> HymaError:
+    """What to raise for such a file; DVC's copy, if that is damaged, too, is deleted and so does not come back."""
+    Earlier().file(path)
+    return HymaError(f"{path}: damaged ({why}); delete it and run `dvc repro`")

@@ -1,10 +1,12 @@
 """Features on disk: one Arrow file an encoder × data set, written in chunks, read by memory map.
 
 Columns: ``id`` (the prepared row's id) and ``feature`` (fixed-size list of float32, the encoder's width).
-The schema's metadata holds a json object under ``hyma``: the fingerprint and what went into it.
+The schema's metadata holds a json object under ``hyma``: the fingerprint and what went into it. Each chunk has a digest
+of its rows beside it, that is checked when they are read: DVC trusts its cache, and a disk may be bad.
 Letters: N rows, D the encoder's width.
 """
 
+import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -14,10 +16,11 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 
+from hyma.common.earlier import damaged
 from hyma.common.errors import HymaError
 from hyma.common.files import atomic, sha256
 
-KEY = b"hyma"
+KEY, DIGEST = b"hyma", "digest"
 FOLDER = Path("features")
 LEFT_OUT = FOLDER / "training/left_out.json"
 """Rows of the training pictures that are not trained on, since a benchmark has them."""
@@ -57,9 +60,13 @@ class Features:
             HymaError: if it is missing, damaged or no feature file.
         """
         try:
-            self.table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+            file = pa.ipc.open_file(pa.memory_map(str(path)))
+            self._batches = [file.get_batch_with_custom_metadata(n) for n in range(file.num_record_batches)]
+            self.table = pa.Table.from_batches([found.batch for found in self._batches], file.schema)
         except (OSError, pa.ArrowInvalid) as error:
-            raise HymaError(f"{path}: features cannot be read ({error}); run `dvc repro` again") from None
+            if isinstance(error, FileNotFoundError):
+                raise HymaError(f"{path}: features cannot be read ({error}); run `dvc repro` again") from None
+            raise damaged(path, f"features cannot be read: {error}") from None
         metadata = self.table.schema.metadata or {}
         if KEY not in metadata:
             raise HymaError(f"{path}: not a feature file; run `dvc repro` again")
@@ -94,11 +101,22 @@ class Features:
         for chunk in self.table["feature"].chunks:
             yield chunk.flatten().to_numpy(zero_copy_only=True).reshape(-1, self.info.dim)
 
+    def check(self) -> None:
+        """See that the rows are those that were written.
+
+        Raises:
+            HymaError: if a chunk's are not.
+        """
+        for batch, metadata in self._batches:
+            noted = (metadata or {}).get(DIGEST.encode())
+            if noted is not None and noted.decode() != _digest(batch):
+                raise damaged(self.path)
+
     def to_numpy(self) -> np.ndarray:
         """Return all features [N, D]; a view on the file if it has one chunk.
 
         Raises:
-            HymaError: if a value is NaN or infinite.
+            HymaError: if a value is NaN or infinite, or the file is damaged.
         """
         parts = self.finite_chunks() or [np.empty((0, self.info.dim), np.float32)]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
@@ -107,8 +125,9 @@ class Features:
         """Return the chunks, each looked through: views on the file, none of which is copied.
 
         Raises:
-            HymaError: if a value is NaN or infinite.
+            HymaError: if a value is NaN or infinite, or the file is damaged.
         """
+        self.check()
         parts = list(self.chunks())
         finite_N = np.concatenate([np.ones(0, bool), *(np.isfinite(part).all(axis=1) for part in parts)])
         if not finite_N.all():
@@ -141,7 +160,15 @@ def write(path: Path, info: FeatureInfo, chunks: Iterable[tuple[Sequence[str], n
                 )
             values = pa.array(np.ascontiguousarray(feature_ND, dtype=np.float32).ravel())
             column = pa.FixedSizeListArray.from_arrays(values, info.dim)
-            writer.write_batch(pa.record_batch([pa.array(ids, pa.string()), column], schema=schema))
+            batch = pa.record_batch([pa.array(ids, pa.string()), column], schema=schema)
+            writer.write_batch(batch, custom_metadata={DIGEST: _digest(batch)})
+
+
+def _digest(batch: pa.RecordBatch) -> str:
+    """Digest of a chunk's ids and values."""
+    digest = hashlib.blake2b(json.dumps(batch["id"].to_pylist()).encode(), digest_size=16)
+    digest.update(batch["feature"].flatten().to_numpy(zero_copy_only=True))
+    return digest.hexdigest()
 
 
 def _told(info: FeatureInfo) -> dict[str, Any]:

@@ -3,16 +3,32 @@
 import errno
 import hashlib
 import json
+import os
+import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from hyma.common.errors import HymaError, reason
 
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""Of writing alone: the disk is full, a quota is used up, a file may not become so large."""
+UNWRITABLE = {
+    errno.ENOSPC: "no space left on the disk; make room and run it again",
+    errno.EDQUOT: "the disk's quota is used up; make room and run it again",
+    errno.EROFS: "the disk is read-only; make it writable and run it again",
+}
+"""What no code can help, and what to do."""
+CUT_SHORT = re.compile(r"\d+ requested and \d+ written")
+"""What numpy says of a full disk."""
+
+
+def unwritable(error: BaseException) -> str | None:
+    """Say why nothing can be written, if that is what is wrong; libraries put it in words where they have no number."""
+    number = getattr(error, "errno", None) or next(
+        (number for number in UNWRITABLE if os.strerror(number) in str(error)), None
+    )
+    return UNWRITABLE.get(errno.ENOSPC if CUT_SHORT.search(str(error)) else number)  # type: ignore[arg-type]
 
 
 @contextmanager
@@ -20,22 +36,26 @@ def atomic(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` on success, delete it on failure.
 
     The caller may create a file or a folder there. A folder already at `path` is replaced.
+
+    Raises:
+        HymaError: if the disk is full or read-only.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.partial")
-    remove(temporary)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        remove(temporary)
         yield temporary
         if temporary.is_dir() or path.is_dir():
             temporary.lstat()  # a caller that made nothing loses nothing
             remove(path)
         temporary.replace(path)
-    except OSError as error:
-        if error.errno in FULL and error.filename is None:
-            error.filename = str(path)  # a write that fails does not say where
+    except Exception as error:
+        if why := unwritable(error):
+            raise HymaError(f"{path}: {why}") from None
         raise
     finally:
-        remove(temporary)
+        with suppress(OSError):  # it could not even be made
+            remove(temporary)
 
 
 def remove(path: Path) -> None:

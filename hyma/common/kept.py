@@ -5,9 +5,11 @@ features of every data set, the connectors of all pairs, the answers of several 
 `Kept`: it lies in data/kept/<stage>/ under a fingerprint of all that it depends on, code included, and is taken from
 there as long as that stays. A stage that was killed goes on where it was, for the same reason.
 
-Nothing rests on the folder: it may be deleted at any time, and holds no more than each stage's last results. Those that
-a stage places among its outputs it lists in data/made/<stage>.json, an output too. What is not in the folder is looked
-for by that list in DVC's cache: so nothing is made anew in a clone either, once `dvc pull` was run.
+Nothing rests on the folder: it may be deleted at any time, and holds no more than each stage's last results. With each
+lies a digest of its files, written last: a result that was cut short, or changed where it lies or through an output
+that shares its bytes, is made anew. Those that a stage places among its outputs it lists in data/made/<stage>.json, an
+output too. What is not in the folder is looked for by that list in DVC's cache: so nothing is made anew in a clone
+either, once `dvc pull` was run.
 """
 
 import hashlib
@@ -22,11 +24,13 @@ from types import TracebackType
 from typing import Self
 
 from hyma.common.earlier import Earlier
-from hyma.common.files import atomic, read_json, remove, sha256, write_json
+from hyma.common.files import atomic, read_json, remove, sha256, write_json, write_text
 
 ROOT = Path("data")
 DIGITS = 20
 """Of a fingerprint that a folder's name holds."""
+DIGEST = ".digest"
+"""Beside the files of a result: what `content` says of them."""
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +83,8 @@ class Kept:
                 for folder in into.values():
                     folder.mkdir()
                 make(into)
+                for folder in into.values():
+                    _seal(folder)
             self.made += new
         return found
 
@@ -87,10 +93,17 @@ class Kept:
         place(file, out)
         self.placed.setdefault(file.parent.name, {})[file.name] = out.as_posix()
 
+    def place_all(self, folder: Path, out: Path) -> None:
+        """Put all files of a result into a folder of the stage's outputs."""
+        for file in sorted(folder.glob("[!.]*")):
+            self.place(file, out / file.name)
+
     def _there(self, folder: Path) -> bool:
-        """Whether a result is there, or was brought from DVC's cache."""
+        """Whether a result is there as it was made, or was brought from DVC's cache."""
         if folder.is_dir():
-            return True
+            if _whole(folder):
+                return True
+            log.warning("%s: not as it was made: not used", folder)
         files = self._listed.get(folder.name, {})
         cached = {name: file for name, out in files.items() if (file := self.earlier.file(Path(out)))}
         if not files or len(cached) < len(files):
@@ -99,6 +112,7 @@ class Kept:
             temporary.mkdir()
             for name, file in cached.items():
                 shutil.copyfile(file, temporary / name)
+            _seal(temporary)
         return True
 
     @cached_property
@@ -126,14 +140,24 @@ def _own(name: str, inputs: tuple[str, ...]) -> str:
     return f"{name}.{sha256(*inputs)[:DIGITS]}"
 
 
+def _seal(folder: Path) -> None:
+    """Note what a result is, now that it is whole."""
+    write_text(folder / DIGEST, content(folder))
+
+
+def _whole(folder: Path) -> bool:
+    """Whether a result is what was noted of it."""
+    mark = folder / DIGEST
+    return mark.is_file() and mark.read_bytes() == content(folder).encode()
+
+
 def place(file: Path, out: Path) -> None:
     """Put a kept file where the stage's output belongs: a hard link, or a copy where there can be none."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    remove(out)
-    try:
-        os.link(file, out)
-    except OSError:
-        shutil.copyfile(file, out)
+    with atomic(out) as temporary:
+        try:
+            os.link(file, temporary)
+        except OSError:
+            shutil.copyfile(file, temporary)
 
 
 def content(*paths: Path) -> str:

@@ -23,6 +23,7 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from hyma.common.earlier import damaged
 from hyma.common.errors import HymaError, plain
 from hyma.common.files import atomic, read_json, sha256, write_json
 
@@ -120,7 +121,9 @@ def write(folder: Path, prepared: Prepared) -> None:
             tables["questions"] = prepared.questions
         digests = []
         for name, content in tables.items():
-            pq.write_table(content, temporary / f"{name}.parquet", row_group_size=8192)
+            pq.write_table(
+                content, temporary / f"{name}.parquet", row_group_size=8192, write_page_checksum=True
+            )
             digests.append(_digest(content))
         meta.data_hash = sha256(*digests)
         write_json(temporary / "meta.json", asdict(meta))
@@ -148,16 +151,27 @@ def read_meta(folder: Path) -> Meta:
 
 
 def read(folder: Path) -> Prepared:
-    """Read a prepared data set (memory-mapped)."""
+    """Read a prepared data set (memory-mapped).
+
+    Raises:
+        HymaError: if it is missing or damaged.
+    """
     meta = read_meta(folder)
-    questions = (
-        pq.read_table(folder / "questions.parquet", memory_map=True)
-        if meta.task == "vqa"
-        else QUESTIONS.empty_table()
-    )
     return Prepared(
         meta=meta,
-        images=pq.read_table(folder / "images.parquet", memory_map=True),
-        texts=pq.read_table(folder / "texts.parquet", memory_map=True),
-        questions=questions,
+        images=read_table(folder / "images.parquet"),
+        texts=read_table(folder / "texts.parquet"),
+        questions=read_table(folder / "questions.parquet") if meta.task == "vqa" else QUESTIONS.empty_table(),
     )
+
+
+def read_table(file: Path) -> pa.Table:
+    """Read one of its tables (memory-mapped).
+
+    Raises:
+        HymaError: if it is missing or damaged.
+    """
+    try:
+        return pq.read_table(file, memory_map=True, page_checksum_verification=True)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise damaged(file, str(error).splitlines()[0]) from None

@@ -52,6 +52,8 @@ class Unfinished:
         if not self._file(number).is_file():
             return None
         try:
-            return Features(self._file(number))
+            chunk = Features(self._file(number))
+            chunk.check()
+            return chunk
         except HymaError:
             return None

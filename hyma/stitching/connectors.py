@@ -4,8 +4,10 @@ One functional forward serves grid search, the hypernetwork and the exported mod
 B batch, D_text and D_image the encoders' widths.
 """
 
+import hashlib
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -16,6 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional
 
+from hyma.common.earlier import damaged
 from hyma.common.errors import HymaError
 from hyma.common.files import atomic
 from hyma.common.names import ConnectorKind
@@ -119,9 +122,19 @@ def save(path: Path, stitches: dict[str, Stitch]) -> None:
     specs = {pair: asdict(stitch.spec) for pair, stitch in stitches.items()}
     kind = next(iter(stitches.values())).image_normaliser.kind
     # One key: safetensors writes several in any order, and equal connectors should give equal bytes.
-    metadata = {KEY: json.dumps({"specs": specs, "normalise": kind}, sort_keys=True)}
+    content = {"specs": specs, "normalise": kind, "digest": _digest(found)}
+    metadata = {KEY: json.dumps(content, sort_keys=True)}
     with atomic(path) as temporary:
         save_file(dict(sorted(found.items())), temporary, metadata=metadata)
+
+
+def _digest(found: Mapping[str, Tensor]) -> str:
+    """Digest of tensors, by name: DVC trusts its cache, and a disk may be bad."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name, tensor in sorted(found.items()):
+        digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
+        digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()
 
 
 def tensors(pair: str, stitch: Stitch) -> dict[str, Tensor]:
@@ -145,10 +158,14 @@ def load(path: Path) -> dict[str, Stitch]:
         with safe_open(path, framework="pt") as file:
             stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             metadata = json.loads((file.metadata() or {})[KEY])
-    except (OSError, SafetensorError) as error:
+    except SafetensorError as error:
+        raise damaged(path, f"connectors cannot be read: {error}") from None
+    except OSError as error:
         raise HymaError(f"{path}: connectors cannot be read ({error}); run `dvc repro` again") from None
     except KeyError:
         raise HymaError(f"{path}: not a file of connectors; run `dvc repro` again") from None
+    if metadata.get("digest", digest := _digest(stored)) != digest:
+        raise damaged(path)
 
     def normaliser(slug: str) -> Normaliser:
         return Normaliser(metadata["normalise"], stored.get(f"{slug}/mean"), stored.get(f"{slug}/std"))

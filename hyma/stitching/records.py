@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hyma.common import sealed
 from hyma.common.files import read_json
 
 Record = dict[str, Any]
@@ -57,8 +58,8 @@ def files(method: str, pairs: Sequence[str]) -> list[Path]:
 def read(method: str, pairs: Sequence[str]) -> Record:
     """The record of one method; grid search's is put together from its pairs'."""
     if method == "grid":
-        return merge([read_json(of_pair(pair)) for pair in pairs])
-    record: Record = read_json(folder(method) / "result.json")
+        return merge([sealed.read(of_pair(pair)) for pair in pairs])
+    record: Record = sealed.read(folder(method) / "result.json")
     return record
 
 

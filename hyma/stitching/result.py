@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hyma.common import sealed
 from hyma.common.errors import HymaError
-from hyma.common.files import write_json
 from hyma.stitching import records
 from hyma.stitching.records import Record, added
 
@@ -55,7 +55,7 @@ def save(result: SearchResult, folder: Path, name: str = "result") -> None:
         from hyma.stitching import connectors
 
         connectors.save(folder / f"{name}.safetensors", result.stitches)
-    write_json(folder / f"{name}.json", as_record(result))
+    sealed.write(folder / f"{name}.json", as_record(result))
 
 
 def as_record(result: SearchResult) -> Record:

@@ -21,6 +21,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from hyma.common import features, pictures, prepared
+from hyma.common.earlier import damaged
 from hyma.common.features import Side
 from hyma.common.files import sha256
 from hyma.common.unfinished import Unfinished
@@ -89,14 +90,22 @@ class _Rows:
     def __init__(self, folder: Path, side: Side, chunk: int):
         self.file, self.chunk = folder / f"{side}s.parquet", chunk
         self.data_hash = prepared.read_meta(folder).data_hash
-        self.total: int = pq.read_metadata(self.file).num_rows
+        self.total: int = self._open().metadata.num_rows
 
     def chunks(self, first: int, *columns: str) -> Iterator[pa.RecordBatch]:
         """Yield the rows chunk by chunk, from chunk number `first` on."""
-        source = pq.ParquetFile(self.file, memory_map=True)
-        for number, rows in enumerate(source.iter_batches(self.chunk, columns=list(columns))):
-            if number >= first:
-                yield rows
+        try:
+            for number, rows in enumerate(self._open().iter_batches(self.chunk, columns=list(columns))):
+                if number >= first:
+                    yield rows
+        except (OSError, pa.ArrowInvalid) as error:
+            raise damaged(self.file, str(error).splitlines()[0]) from None
+
+    def _open(self) -> pq.ParquetFile:
+        try:
+            return pq.ParquetFile(self.file, memory_map=True, page_checksum_verification=True)
+        except (OSError, pa.ArrowInvalid) as error:
+            raise damaged(self.file, str(error).splitlines()[0]) from None
 
 
 class _Work:
