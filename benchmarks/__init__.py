@@ -1,1 +1,1 @@
-"""Measurements of speed, size and scale; no tests."""
+"""Measurements of speed, size, scale and what disturbs; no tests."""

@@ -40,6 +40,7 @@ SLOW_FILES = (
         "zoo",
         "gpu_benchmark",
         "terminal",
+        "faults",
     ),
 )
 """Of tests/test_<name>.py: those that start processes, or work for long."""

@@ -2,7 +2,7 @@
 
 `commands` starts it once a process of pytest and gives a folder, to be first on PATH, with the commands ``python``,
 ``dvc`` and ``hyma``: each has a fork of the warm process do its work. That is a process of its own, which can be
-killed, with the caller's folder, environment and streams, and whose exit code the command hands on.
+killed, in the caller's process group, with its folder, environment and streams; the command hands its exit code on.
 """
 
 import atexit
@@ -11,6 +11,7 @@ import importlib
 import json
 import os
 import runpy
+import select
 import selectors
 import shutil
 import signal
@@ -46,7 +47,7 @@ with socket.socket(socket.AF_UNIX) as server:
     server.connect({address!r})
     socket.send_fds(server, [b" "], [0, 1, 2])
     words = {before!r} + sys.argv[{skipped}:]
-    server.sendall(json.dumps([os.getcwd(), dict(os.environ), words]).encode())
+    server.sendall(json.dumps([os.getpgrp(), os.getcwd(), dict(os.environ), words]).encode())
     server.shutdown(socket.SHUT_WR)
     sys.exit(int(server.recv(16)))
 """
@@ -139,8 +140,21 @@ def received(connection: socket.socket) -> list[Any]:
         os.dup2(stream, number)
         os.close(stream)
     with connection, connection.makefile() as sent:
-        request: list[Any] = json.load(sent)
+        group, *request = json.load(sent)
+        join(group, connection)
     return request
+
+
+def join(group: int, connection: socket.socket) -> None:
+    """Go into the caller's process group, to be killed with it; end if the caller was killed already."""
+    try:
+        os.setpgid(0, group)
+    except PermissionError:
+        os._exit(1)
+    poll = select.poll()
+    poll.register(connection, 0)
+    if poll.poll(0):  # hung up
+        os._exit(1)
 
 
 def answer(waiting: dict[int, socket.socket]) -> None:
