@@ -13,9 +13,9 @@ from hyma.common import prepared, sealed
 from hyma.common.errors import HymaError
 from hyma.common.features import FeatureInfo
 from hyma.common.files import atomic
-from hyma.common.run import run
 from hyma.common.unfinished import Unfinished
 from hyma.stitching import connectors
+from stages._run import run
 from tests import models
 
 REMEDY = "; delete it and run `dvc repro`"
