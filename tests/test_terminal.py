@@ -129,15 +129,21 @@ def test_streams_that_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 FAULTS = [
-    (OSError(errno.ENOSPC, "x"), "No space left on device; free some space"),
-    (OSError(errno.ENOSPC, "x", "models/best"), "models/best: No space left on device; free some space"),
+    (OSError(errno.ENOSPC, "x"), "writing: no space left on the disk; make room and run it again"),
+    (OSError(errno.ENOSPC, "x", "models/best"), "models/best: no space left on the disk; make room"),
     (PermissionError(errno.EACCES, "x", b"a/b"), "a/b: Permission denied; correct its permissions"),
-    (OSError(errno.EROFS, "x", Path("a/b")), "a/b: Read-only file system; name a place that can be written"),
+    (OSError(errno.EROFS, "x", Path("a/b")), "a/b: the disk is read-only; make it writable and run it again"),
     (OSError(errno.EIO, "x"), "Input/output error; the disk fails"),
     (FileNotFoundError(errno.ENOENT, "x", "a.txt"), "a.txt: No such file or directory; correct the path"),
     (NotADirectoryError(errno.ENOTDIR, "x", "a.txt/b"), "a.txt/b: Not a directory; see what is there"),
-    (SafetensorError('IoError(Os { code: 28, kind: StorageFull, message: "x" })'), "No space left on device"),
-    (SafetensorError("I/O error: No space left on device (os error 28)"), "No space left on device"),
+    (
+        SafetensorError('IoError(Os { code: 28, kind: StorageFull, message: "x" })'),
+        "writing: no space left on the disk",
+    ),
+    (
+        SafetensorError("I/O error: No space left on device (os error 28)"),
+        "writing: no space left on the disk",
+    ),
 ]
 
 
@@ -180,7 +186,7 @@ def test_a_full_disk_behind_stdout() -> None:
             check=False,
         )
     assert done.returncode == 1
-    assert done.stderr.decode() == f"error: No space left on device; {ending.FULL}\n"
+    assert done.stderr.decode() == "error: writing: no space left on the disk; make room and run it again\n"
 
 
 @pytest.mark.parametrize("way", ["a file in its way", "read-only"])
@@ -235,7 +241,8 @@ class TestStages:
             self.ended(HymaError("params.yaml: seed: not a number"))
             == "error: params.yaml: seed: not a number"
         )
-        assert self.ended(OSError(errno.ENOSPC, "x")) == f"error: No space left on device; {ending.FULL}"
+        full = "error: writing: no space left on the disk; make room and run it again"
+        assert self.ended(OSError(errno.ENOSPC, "x")) == full
 
     def test_an_interruption(self, capsys: Capture) -> None:
         assert self.ended(KeyboardInterrupt()) == ending.INTERRUPTED

@@ -14,19 +14,15 @@ from types import TracebackType
 from typing import NoReturn
 
 from hyma.common.errors import HymaError
-from hyma.common.files import unwritable
+from hyma.common.files import UNWRITABLE, unwritable
 
 INTERRUPTED, BROKEN_PIPE = 130, 141
 """Exit codes as shells have them: 128 and the signal's number."""
-FULL = "free some space and run again"
 CLOSED = "correct its permissions, or name another place"
 REMEDIES = {
-    errno.ENOSPC: FULL,
-    errno.EDQUOT: FULL,
     errno.EFBIG: "name a place that takes files as large",
     errno.EACCES: CLOSED,
     errno.EPERM: CLOSED,
-    errno.EROFS: "name a place that can be written",
     errno.EIO: "the disk fails: look after it, or name another place",
     errno.ENOENT: "correct the path, or put it there",
     errno.EMFILE: "allow more open files (`ulimit -n`) and run again",
@@ -84,8 +80,8 @@ def fault(error: Exception) -> str | None:
     None: it is another kind of error, whose traceback is wanted.
     """
     number, name = _number(error), _name(error)
-    if number is None and (why := unwritable(error)):  # libraries put it in words
-        return f"writing: {why}"
+    if why := unwritable(error) or UNWRITABLE.get(number or 0):
+        return f"{name or 'writing'}: {why}"
     if number is None or (name is None and number not in REMEDIES):
         return None
     place = "" if name is None else f"{name}: "
