@@ -225,9 +225,9 @@ def test_features_of_another_width(scratch: Project) -> None:
 def test_damaged_features(scratch: Project) -> None:
     file = scratch.folder / "features/training/image/vit/captions.arrow"
     file.write_bytes(file.read_bytes()[:1000])
-    assert "features/training/image/vit/captions.arrow: features cannot be read" in refused(
-        scratch, "train_hyma"
-    )
+    message = refused(scratch, "train_hyma")
+    assert "features/training/image/vit/captions.arrow: damaged (features cannot be read" in message
+    assert "delete it and run `dvc repro`" in message
 
 
 def test_cuda_where_there_is_none(scratch: Project) -> None:

@@ -219,7 +219,8 @@ def experiment(params: dict[str, Any], sets: Sets) -> dict[str, Any]:
     """The tests' small experiment, with data and encoders brought along."""
     params["world"], params["zoo"] = {}, {"image": {}, "text": {}}
     params["training"] = {"llava": sets.source("llava")}
-    params["benchmarks"] = {name: sets.source(name) for name in BENCHMARKS}
+    # Every set shows the same few things, so that pictures of some are those of others.
+    params["benchmarks"] = {name: sets.source(name) | {"max_leaked": 1} for name in BENCHMARKS}
     params["image_encoders"] = {
         "vit": {"source": "timm", "name": "test_vit", "weights": "weights/vit"},
         "resnet": {"source": "timm", "name": "test_resnet", "weights": "weights/resnet"},
