@@ -56,6 +56,7 @@ def cut(features: TrainingFeatures, count: int) -> TrainingFeatures:
         image_of_text_M=of_image,
         train=torch.arange(train),
         held_out=torch.arange(train, len(captions)),
+        wording_M=None if features.wording_M is None else features.wording_M[captions],
     )
 
 
