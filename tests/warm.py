@@ -135,12 +135,18 @@ def serve(listening: socket.socket) -> list[Any] | None:
 
 def received(connection: socket.socket) -> list[Any]:
     """What the command sent, its streams made ours. The connection stays open with the server alone."""
-    _, streams, _, _ = socket.recv_fds(connection, 1, 3)
+    try:
+        _, streams, _, _ = socket.recv_fds(connection, 1, 3)
+    except ConnectionError:
+        os._exit(1)
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
     with connection, connection.makefile() as sent:
-        group, *request = json.load(sent)
+        try:
+            group, *request = json.load(sent)
+        except ValueError:  # the caller was killed while it spoke
+            os._exit(1)
         join(group, connection)
     return request
 

@@ -41,7 +41,7 @@ def _behind(file: Path, change: Callable[[bytes], bytes]) -> None:
 
 KINDS = (cut, overwritten)
 CACHED = {
-    "data/prepared/training/captions": "extract_image",
+    "data/prepared/training/captions": "train_hyma",
     "features/training/image": "train_hyma",
     "features/benchmarks/text": "evaluate",
     "models/search/untrained": "evaluate",

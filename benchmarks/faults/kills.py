@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.faults.table import Row, timed
-from benchmarks.faults.tiny import Running, State, Tiny, last_words, locked_stages, remedy
+from benchmarks.faults.tiny import CUT_SHORT, Running, State, Tiny, last_words, remedy
 
-LONGEST = 3.0
-"""Seconds that a run is left alone, at most."""
+LONGEST = 0.4
+"""Of the seconds of the undisturbed run, those that a run is left alone, at most."""
 BETWEEN = "DVC, between stages"
 FROM: tuple[State, ...] = ("prepared", "start", "prepared")
 """Where runs begin, in turns."""
-MOST = 34
+MOST = 50
 """Kills of one run after which it is left alone."""
 
 
@@ -34,7 +34,7 @@ def _run(tiny: Tiny, state: State, row: Row, killed: Counter[str], rng: random.R
     """One experiment, killed until it ends or enough were done."""
     goal, here = max(1, count // (2 * len(tiny.seconds))), 0
     with tiny.copy(state) as project:
-        finished, kept = locked_stages(project.folder), dict[Path, int]()
+        finished, kept = tiny.noted(project.folder), dict[Path, int]()
         while True:
             run = Running(project.folder, "dvc", "repro")
             disturb = row.tried < count and here < MOST
@@ -44,14 +44,18 @@ def _run(tiny: Tiny, state: State, row: Row, killed: Counter[str], rng: random.R
             if not stopped:
                 if run.end() and (done := remedy(project.folder, run.printed)):
                     row.seen[done] += 1
-                    finished = locked_stages(project.folder)
+                    finished = tiny.noted(project.folder)
                     continue
                 break
             row.tried, here = row.tried + 1, here + 1
             killed[stopped] += 1
             if half := tiny.half_written(project.folder):
                 row.bad("lost", f"killed in {stopped}: half-written: {', '.join(half[:3])}")
-            finished |= locked_stages(project.folder)
+            noted = tiny.noted(project.folder)
+            if cut := finished - noted:
+                row.seen[f"{CUT_SHORT}, with what it said of stages that had ended"] += 1
+                finished -= cut
+            finished |= noted
             kept |= {path: path.stat().st_ino for path in project.folder.glob("data/kept/*/[!.]*")}
         if code := run.end():
             row.bad("wrong", f"`dvc repro` after kills ended with {code}: {last_words(run.printed)}")
@@ -63,7 +67,7 @@ def _run(tiny: Tiny, state: State, row: Row, killed: Counter[str], rng: random.R
 
 def _killed(run: Running, tiny: Tiny, killed: Counter[str], goal: int, rng: random.Random) -> str | None:
     """Kill it at a random moment, or in a stage that was not killed often; say where, or nothing if it ended."""
-    moment, seen = time.monotonic() + rng.uniform(0.0, LONGEST), 0
+    moment, seen = time.monotonic() + rng.uniform(0.0, LONGEST * sum(tiny.seconds.values())), 0
     while run.process.poll() is None:
         if len(begun := run.begun()) > seen:
             seen = len(begun)

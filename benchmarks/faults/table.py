@@ -17,8 +17,11 @@ file of every output with the undisturbed run's, seconds and what follows from t
 output, or after which work was done again that had been finished.
 
 Two of DVC's own files it writes where they lie, so that a kill or a full disk can cut them short: `.dvc/tmp/rwlock` and
-`dvc.lock`. It then says so and goes no further. Delete the first; get the second back by `git checkout`, or delete it:
-what was made is taken from DVC's cache and from `data/kept/`. Where that was needed, the table says so.
+`dvc.lock`. Where they cannot be read, it says so and goes no further: delete the first; get the second back by
+`git checkout`, or delete it. A `dvc.lock` that can be read says less than it did, and stages run again: what they made
+is taken from DVC's cache and from `data/kept/`, as far as it lies there. That is not counted as lost: the table says
+where it was so. And `dvc exp run` first restores the last commit's state, below a `dvc repro` that is at work: beside
+one, take `dvc exp run --temp`.
 """
 
 

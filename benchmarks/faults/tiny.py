@@ -33,6 +33,7 @@ WORLD = {
 METHODS: dict[str, dict[str, Any]] = {"cca": {}, "autopair": {"flops": 1.0e8, "batch": 32}, "random": {}}
 ZOO = ("vit", "byobnet", "words", "bert")
 RANKING = ("vit-words", "byobnet-words", "vit-bert", "byobnet-bert")
+CUT_SHORT = "DVC's dvc.lock was cut short"
 LOCK_CUT_SHORT = re.compile(r"'\./([\w/]*dvc\.lock)' (is invalid|validation failed)")
 LOCKS = ("embedded/dvc.lock", "inputs/dvc.lock", "dvc.lock")
 State = Literal["start", "prepared", "done"]
@@ -157,13 +158,14 @@ class Tiny:
             raise SystemExit(f"the undisturbed run failed:\n{run.printed}")
 
     def locked(self) -> dict[str, dict[str, Any]]:
-        """What the lock files of the finished run say of each stage, by the name that DVC prints."""
-        found = {}
-        for file in LOCKS:
-            stages = yaml.safe_load((self.folder("done") / file).read_text())["stages"]
-            where = "" if file == "dvc.lock" else file.replace(".lock", ".yaml:")
-            found.update({f"{where}{name}": entry for name, entry in stages.items()})
+        """What the lock files of the finished run say of each stage, in the order in which they ran."""
+        found = locked(self.folder("done"))
         return {name: found[name] for name in self.seconds}
+
+    def noted(self, folder: Path) -> set[str]:
+        """The stages of which the lock files in a folder say as much as those of the finished run."""
+        whole = self.locked()
+        return {name for name, entry in locked(folder).items() if _shape(entry) == _shape(whole.get(name))}
 
     def outs(self) -> list[str]:
         """The outputs of all stages."""
@@ -199,24 +201,34 @@ class Tiny:
         return [name for name in self.differing(folder, outs) if (folder / name).exists()]
 
 
-def locked_stages(folder: Path) -> set[str]:
-    """The stages that are in the lock files of a copy."""
-    found = set()
+def locked(folder: Path) -> dict[str, dict[str, Any]]:
+    """What the lock files in a folder say of each stage, by the name that DVC prints; nothing of one cut short."""
+    found = {}
     for file in LOCKS:
-        text = (folder / file).read_text() if (folder / file).exists() else ""
+        try:
+            stages = yaml.load((folder / file).read_text(), yaml.CSafeLoader)["stages"] or {}
+        except (FileNotFoundError, yaml.YAMLError, TypeError, KeyError):
+            continue
         where = "" if file == "dvc.lock" else file.replace(".lock", ".yaml:")
-        found |= {where + name for name in re.findall(r"^  ([\w@-]+):$", text, re.MULTILINE)}
+        found.update({f"{where}{name}": entry for name, entry in stages.items()})
     return found
+
+
+def _shape(value: Any) -> Any:
+    """Keys and lengths."""
+    if isinstance(value, dict):
+        return {key: _shape(each) for key, each in value.items()}
+    return [_shape(each) for each in value] if isinstance(value, list) else None
 
 
 def remedy(folder: Path, printed: str) -> str | None:
     """Do by hand what DVC asks for where a file of its own was cut short; say what."""
     if "Unable to read RWLock-file" in printed:
         remove(folder / ".dvc/tmp/rwlock")
-        return "DVC's .dvc/tmp/rwlock was cut short: deleted by hand, as DVC says"
+        return "DVC's .dvc/tmp/rwlock was cut short, said so, and was deleted by hand"
     if found := LOCK_CUT_SHORT.search(printed):
         remove(folder / found[1])
-        return "DVC's dvc.lock was cut short: deleted by hand"
+        return f"{CUT_SHORT}, said so, and was deleted by hand"
     return None
 
 

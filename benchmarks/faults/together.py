@@ -15,8 +15,12 @@ SECOND: dict[str, tuple[str, ...]] = {
 }
 APART = (0.0, 1.0, 4.0)
 """Seconds after the first command at which the second begins."""
-LOCKED = ("Unable to acquire lock", "is busy")
-"""What DVC says of a second one."""
+SAID = {
+    "Unable to acquire lock": "another was at work",
+    "is busy": "another was at work",
+    "does not exist": "the other took an output away",
+}
+"""What DVC's message has in it → what it means."""
 
 
 def together(tiny: Tiny) -> Iterator[Row]:
@@ -39,10 +43,13 @@ def _both(tiny: Tiny, row: Row, command: tuple[str, ...], apart: float) -> None:
         codes = [run.end() for run in (first, second)]
         row.tried += 1
         for run, code in zip((first, second), codes, strict=True):
-            if code and not any(word in run.printed for word in LOCKED):
+            if not code:
+                continue
+            said = next((meaning for words, meaning in SAID.items() if words in run.printed), None)
+            row.seen[f"one ended: {said}"] += 1
+            if said is None or "Traceback" in run.printed:
                 row.bad("wrong", f"{apart} s apart: ended with {code}: {last_words(run.printed)}")
-        row.seen["both ended well" if not any(codes) else "one said that the other was at work"] += 1
-        if all(codes):
-            row.seen["both gave way"] += 1
+        if not any(codes):
+            row.seen["both ended well"] += 1
         project.run("git", "checkout", "-q", "params.yaml")
         finish(tiny, project.folder, row, f"{apart} s apart")
