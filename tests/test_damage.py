@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from hyma.common import prepared, sealed
+from hyma.common.earlier import LOCKS
 from hyma.common.errors import HymaError
 from hyma.common.features import FeatureInfo
 from hyma.common.files import atomic
@@ -17,6 +19,7 @@ from hyma.common.unfinished import Unfinished
 from hyma.stitching import connectors
 from stages._run import run
 from tests import models
+from tests.root import ROOT
 
 REMEDY = "; delete it and run `dvc repro`"
 
@@ -115,3 +118,12 @@ def test_what_cannot_be_written_is_one_line(tmp_path: Path, error: Exception, sa
 def test_other_errors_stay_what_they_are(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), atomic(tmp_path / "out"):
         raise ZeroDivisionError
+
+
+def test_dvcs_copy_is_looked_for_in_every_pipeline_that_has_one() -> None:
+    def cached(pipeline: Path) -> bool:
+        stages = [stage.get("do", stage) for stage in yaml.safe_load(pipeline.read_text())["stages"].values()]
+        return any(isinstance(out, str) for stage in stages for out in stage.get("outs", []))
+
+    pipelines = [ROOT / "dvc.yaml", *ROOT.glob("*/dvc.yaml")]
+    assert {file.relative_to(ROOT).with_suffix(".lock") for file in pipelines if cached(file)} == set(LOCKS)

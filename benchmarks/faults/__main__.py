@@ -5,6 +5,7 @@ exit code 1 if anything was wrong or lost.
 """
 
 import argparse
+import signal
 import sys
 import tempfile
 import time
@@ -48,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--markdown", type=Path, metavar="FILE", help=f"write the page there; all faults: {PAGE.name}"
     )
     args = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what is mounted is put away
     start, killed, rows = time.perf_counter(), Counter[str](), dict[str, Row]()
     with tempfile.TemporaryDirectory(prefix="faults-", dir=MEMORY if MEMORY.is_dir() else None) as root:
         say(start, "the undisturbed run")

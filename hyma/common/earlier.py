@@ -17,6 +17,8 @@ import yaml
 from hyma.common.errors import HymaError
 
 LOCK = Path("dvc.lock")
+LOCKS = (LOCK, Path("inputs/dvc.lock"))
+"""Of all pipelines whose outputs are in DVC's cache."""
 
 log = logging.getLogger(__name__)
 
@@ -87,5 +89,6 @@ class Earlier:
 
 def damaged(path: Path, why: str = "it is not what was written") -> HymaError:
     """What to raise for such a file; DVC's copy, if that is damaged, too, is deleted and so does not come back."""
-    Earlier().file(path)
+    for lock in LOCKS:
+        Earlier(lock).file(path)
     return HymaError(f"{path}: damaged ({why}); delete it and run `dvc repro`")
