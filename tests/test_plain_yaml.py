@@ -8,7 +8,7 @@ from typing import Annotated, Any, get_args, get_origin
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from ruamel.yaml import YAML
@@ -83,11 +83,13 @@ def test_aliases_and_merges_are_as_ever() -> None:
 
 
 KEYS = st.from_regex("[a-z0-9_]+", fullmatch=True)
+NUMERALS = st.from_regex("[-+._0-9eExXobaf:]+", fullmatch=True)
 TEXTS = st.text(st.characters(exclude_categories=["C", "Zl", "Zp"]))
 
 
 @settings(deadline=None)
-@given(st.dictionaries(KEYS, st.integers() | KEYS | TEXTS | st.floats(allow_nan=False)))
+@given(st.dictionaries(KEYS | NUMERALS, st.integers() | KEYS | NUMERALS | TEXTS | st.floats(allow_nan=False)))
+@example({"08_": "0_8", "-_1": "1_.e5"})
 def test_what_is_written_is_read_again_and_by_dvc(value: dict[str, Any]) -> None:
     text = plain_yaml.dump(value)
     assert plain_yaml.load(text) == value

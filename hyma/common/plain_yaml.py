@@ -13,7 +13,9 @@ MEANT = {
     "timestamp": "a date",
 }
 """What YAML reads a key as, by its tag."""
-_NUMBER = re.compile(r"^([-+]?(\.\d+|\d+(\.\d*)?)(e[-+]?\d+)?|0o[0-7]+)$", re.IGNORECASE)
+_NUMBER = re.compile(
+    r"^(?!_)[-+]?((\.[\d_]+|[\d_]+(\.[\d_]*)?)(e[-+]?\d+)?|0b[01_]+|0o?[0-7_]+|0x[\da-f_]+)$", re.IGNORECASE
+)
 """What DVC reads as a number, by a later version of YAML, and PyYAML in part as text."""
 _TAG = "tag:yaml.org,2002:"
 
