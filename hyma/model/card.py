@@ -7,6 +7,7 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from hyma.common.names import MAIN, ORACLE
+from hyma.encoders.base.params import LOGITS
 from hyma.model.config import EncoderEntry, ModelConfig
 from hyma.wording.markdown import points
 from hyma.wording.templates import environment, flowing
@@ -56,6 +57,7 @@ def card(config: ModelConfig, run: Run | None) -> str:
         place=place,
         in_detail=_in_detail,
         where=_where,
+        chosen=_chosen,
         MAIN=MAIN,
         ORACLE=ORACLE,
     )
@@ -126,6 +128,13 @@ def _place(pair: str, ranking: Json) -> int:
     scores = ranking["scores"][ranking["oracle"] or MAIN]
     order = sorted(scores.items(), key=lambda entry: -(entry[1]["mean"] or 0.0))
     return [name for name, _ in order].index(pair) + 1
+
+
+def _chosen(entry: EncoderEntry) -> str:
+    """Which of an encoder's features are taken, where there was a choice."""
+    layer = LOGITS if entry.layer == LOGITS else "" if entry.layer is None else f"layer {entry.layer}"
+    cut = f"first {entry.truncate_dim} values" if entry.truncate_dim else ""
+    return ", ".join(filter(None, [layer, cut]))
 
 
 def _where(entry: EncoderEntry) -> str:

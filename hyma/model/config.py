@@ -1,9 +1,16 @@
 """What config.json of an exported model says, and whether the files beside it are those that were exported."""
 
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from hyma.common.errors import HymaError
 from hyma.common.files import read_json, sha256_file
@@ -15,6 +22,10 @@ from hyma.encoders.base.params import HUB, EncoderParams, ImageEncoderParams, Te
 VERSION = 1
 """Of the folder's format: raised when older code could not read what newer code writes."""
 CONFIG, CONNECTOR = "config.json", "connector.safetensors"
+CHOSEN = ("layer", "truncate_dim")
+"""Keys of what was chosen among an encoder's features: there where something was, so that older code reads the rest."""
+ENCODER = {"source", "name", "revision", "unit_length", *CHOSEN}
+"""Keys of an encoder's entry that stand in params.yaml, too."""
 STORE = ("files", "md5")
 """Where DVC's cache holds contents: files/md5/<two digits>/<the others>."""
 
@@ -38,6 +49,12 @@ class EncoderEntry(Entry):
     )
     dim: int = Field(ge=1, description="width of its features")
     transform: str = Field(description="how a picture becomes its input")
+    layer: int | Literal["logits"] | None = None
+    truncate_dim: int | None = Field(None, ge=1)
+
+    @model_serializer(mode="wrap")
+    def _short(self, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {key: value for key, value in whole(self).items() if value is not None or key not in CHOSEN}
 
     @field_validator("weights")
     @classmethod
@@ -47,7 +64,7 @@ class EncoderEntry(Entry):
     def params(self, folder: Path, side: Literal["image", "text"]) -> EncoderParams:
         """The encoder's section as params.yaml would have it, its weights in `folder`."""
         model: type[EncoderParams] = ImageEncoderParams if side == "image" else TextEncoderParams
-        own = self.model_dump(include={"source", "name", "revision", "unit_length"})
+        own = self.model_dump(include=ENCODER)
         weights = HUB if self.weights is None else str(folder / self.weights)
         return validate(own | {"weights": weights}, model, folder / CONFIG, f"{side}_encoder")
 

@@ -71,7 +71,9 @@ class Side:
         known = self.exported[1].files if self.exported else {}
         files = sorted(self.weight_files().items())
         digests = [known[name] if name in known else sha256_file(file) for name, file in files]
-        return sha256(self.params.source, self.params.name, str(self.params.revision), *digests)
+        chosen = self.params.model_dump(include=set(configs.CHOSEN), exclude_none=True)
+        own = (self.params.source, self.params.name, str(self.params.revision))
+        return sha256(*own, *(f"{key} {value}" for key, value in chosen.items()), *digests)
 
     @cached_property
     def encoder(self) -> Encoder:
@@ -152,7 +154,7 @@ class Side:
         """What config.json says of this side."""
         own: dict[str, Any] = {"source": "custom", "name": self.slug, "revision": None, "unit_length": False}
         if self.params is not None:
-            own = self.params.model_dump(include={"source", "name", "revision", "unit_length"})
+            own = self.params.model_dump(include=configs.ENCODER)
         none = own["source"] in ("custom", "precomputed") and self.object is None
         transform = "" if none else _transform(self.identity or self.encoder.identity)
         return EncoderEntry(

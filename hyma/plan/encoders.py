@@ -46,7 +46,7 @@ def look(experiment: Experiment) -> dict[str, Encoder]:
     for slug, own in tqdm(entries.items(), desc="looking at encoders", disable=None, leave=False):
         try:
             found[slug] = _look(slug, own, experiment)
-        except UnknownError as error:
+        except (UnknownError, HymaError) as error:
             found[slug] = Encoder(slug, own, reason=str(error))
         except Exception as error:  # whatever a library makes of a name: the other encoders are still counted
             said = " ".join(f"{type(error).__name__}: {error}".split())[:200]

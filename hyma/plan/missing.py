@@ -74,6 +74,10 @@ def _files(experiment: Experiment) -> Iterator[Item]:
 def of_encoder(encoder: Encoder, experiment: Experiment) -> Iterator[Item]:
     """What an encoder lacks that nothing downloads."""
     own, where = encoder.own, f"{encoder.modality}_encoders.{encoder.slug}"
+    if encoder.reason.startswith(f"{where}."):
+        place, _, said = encoder.reason.partition(": ")
+        what, _, get = said.partition("; ")
+        yield {"where": place, "what": what, "get": get}
     trained = encoder.slug in (experiment.zoo.image if encoder.modality == "image" else experiment.zoo.text)
     if own.source == "open_clip" and importlib.util.find_spec("open_clip") is None:
         get = "pip install 'hyma[open_clip]'"

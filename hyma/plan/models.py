@@ -3,6 +3,7 @@
 Nothing is downloaded: an architecture is known by name, or by the configuration in a local folder.
 """
 
+import copy
 import importlib.util
 import json
 import warnings
@@ -17,8 +18,11 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
+from hyma.common.errors import HymaError
 from hyma.embedded.zoo.params import HEADS, ZooImageParams, ZooParams, ZooTextParams
-from hyma.encoders.base.params import HUB, EncoderParams, ImageEncoderParams
+from hyma.encoders.base.choice import STATES, position, width
+from hyma.encoders.base.params import HUB, EncoderParams, ImageEncoderParams, TextEncoderParams
+from hyma.encoders.sources.timm_layer import of_layer
 
 TOKENS = 14
 """Of a caption of a dozen words, with its start and end."""
@@ -74,21 +78,24 @@ def count(own: EncoderParams, slug: str, zoo: ZooParams) -> Facts:
 
     Raises:
         UnknownError: if its architecture is not known here.
+        HymaError: if it has no such layer, or is less wide than asked for.
     """
+    place = f"{'image' if isinstance(own, ImageEncoderParams) else 'text'}_encoders.{slug}"
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
-        if own.source == "timm":
-            body = _timm(own, zoo.image.get(slug))
-        elif own.source == "open_clip":
+        if own.source == "open_clip":
             body = _open_clip(own, isinstance(own, ImageEncoderParams))
+        elif isinstance(own, ImageEncoderParams):
+            body = _timm(own, zoo.image.get(slug), place)
         else:
-            body = _sentence(own, zoo.text.get(slug))
+            body = _sentence(own, zoo.text.get(slug), place)
         body.network.eval()
         with _Largest() as seen, FlopCounterMode(display=False) as counter:
             feature_1D = body.forward(body.row)
     parameters = sum(weight.numel() for weight in body.network.parameters())
     side = body.row.shape[-1] if body.row.ndim == 4 else None
-    return Facts(feature_1D.shape[-1], parameters, float(counter.get_total_flops()), seen.values, side)
+    dim = width(getattr(own, "truncate_dim", None), feature_1D.shape[-1], place)
+    return Facts(dim, parameters, float(counter.get_total_flops()), seen.values, side)
 
 
 class _Largest(TorchDispatchMode):
@@ -109,7 +116,7 @@ def _pictures(network: nn.Module, side: int) -> _Body:
     return _Body(network, torch.empty(1, 3, side, side, device=META), network)
 
 
-def _timm(own: EncoderParams, drawn: ZooImageParams | None) -> _Body:
+def _timm(own: ImageEncoderParams, drawn: ZooImageParams | None, place: str) -> _Body:
     import timm
     from timm.data import resolve_model_data_config
 
@@ -119,9 +126,9 @@ def _timm(own: EncoderParams, drawn: ZooImageParams | None) -> _Body:
     if not local and not timm.is_model(name):
         raise UnknownError(f"timm has no model {name!r}")
     with META:
-        network: Any = timm.create_model(name, pretrained=False, **(waiting.model_args if waiting else {}))
-        network.reset_classifier(0)
-    side = waiting.size if waiting else resolve_model_data_config(network)["input_size"][-1]
+        whole = timm.create_model(name, pretrained=False, **(waiting.model_args if waiting else {}))
+        network = of_layer(whole, own.layer, place)
+    side = waiting.size if waiting else resolve_model_data_config(whole)["input_size"][-1]
     return _pictures(network, side)
 
 
@@ -144,19 +151,28 @@ def _open_clip(own: EncoderParams, image: bool) -> _Body:
     return _Body(network, tokens, network.encode_text)
 
 
-def _sentence(own: EncoderParams, drawn: ZooTextParams | None) -> _Body:
-    from transformers import AutoModel
-
+def _sentence(own: TextEncoderParams, drawn: ZooTextParams | None, place: str) -> _Body:
     folder = text_folder(own)
     if folder is not None and _is_static(folder):
         with safe_open(folder / "model.safetensors", framework="pt") as file:
-            return _static(file.get_slice(next(iter(file.keys()))).get_shape()[1])
+            return _static(file.get_slice(next(iter(file.keys()))).get_shape()[1], own.layer, place)
     if drawn is not None and folder is None and drawn.kind == "words":
-        return _static(drawn.dim)
+        return _static(drawn.dim, own.layer, place)
+    return _transformer(_config(own, folder, drawn), own.layer, place)
+
+
+def _transformer(config: Any, layer: int | None, place: str) -> _Body:
+    """A transformer up to a layer; what is loaded holds the others, too."""
+    from transformers import AutoModel
+
     with META:
-        network = AutoModel.from_config(_config(own, folder, drawn))
+        whole = cut = AutoModel.from_config(config)
+        if layer is not None:
+            config = copy.deepcopy(config)
+            config.num_hidden_layers = position(layer, config.num_hidden_layers + 1, STATES, place)
+            cut = AutoModel.from_config(config).eval()
     words = torch.zeros(1, TOKENS, dtype=torch.long, device=META)
-    return _Body(network, words, lambda ids: network(input_ids=ids).last_hidden_state.mean(1))
+    return _Body(whole, words, lambda ids: cut(input_ids=ids).last_hidden_state.mean(1))
 
 
 def text_folder(own: EncoderParams) -> Path | None:
@@ -202,6 +218,8 @@ def _config(own: EncoderParams, folder: Path | None, drawn: ZooTextParams | None
     )
 
 
-def _static(width: int) -> _Body:
+def _static(dim: int, layer: int | None, place: str) -> _Body:
     """Word vectors: looked up, not computed; none of them counts as a weight here."""
-    return _Body(nn.Identity(), torch.empty(1, TOKENS, width, device=META), lambda words: words.mean(1))
+    if layer is not None:
+        raise HymaError(f"{place}.layer: word vectors have no layers; leave it out")
+    return _Body(nn.Identity(), torch.empty(1, TOKENS, dim, device=META), lambda words: words.mean(1))

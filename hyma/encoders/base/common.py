@@ -2,7 +2,7 @@
 
 import logging
 import textwrap
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
@@ -35,9 +35,17 @@ def field(params: EncoderParams, slug: str) -> str:
     return f"params.yaml: {modality}_encoders.{slug}"
 
 
-def identity(*parts: object, unit_length: bool = False, precision: torch.dtype = torch.float32) -> str:
-    """Return all that features depend on as one line; length and precision are named when they are special."""
-    extra = ["unit length"] if unit_length else []
+def identity(
+    *parts: object,
+    chosen: Sequence[str] = (),
+    unit_length: bool = False,
+    precision: torch.dtype = torch.float32,
+) -> str:
+    """Return all that features depend on as one line.
+
+    What was `chosen` among an encoder's features, length and precision are named when they are special.
+    """
+    extra = [*chosen, *(["unit length"] if unit_length else [])]
     extra += [] if precision == torch.float32 else [str(precision).removeprefix("torch.")]
     return "|".join(map(str, [*parts, *extra]))
 

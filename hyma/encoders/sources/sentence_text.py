@@ -19,6 +19,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from hyma.common.errors import HymaError
 from hyma.common.precision import autocast
+from hyma.encoders.base.choice import width
 from hyma.encoders.base.common import (
     digest,
     identity,
@@ -30,6 +31,7 @@ from hyma.encoders.base.common import (
     unreachable,
 )
 from hyma.encoders.base.params import HUB, TextEncoderParams
+from hyma.encoders.sources.sentence_layer import of_layer
 from hyma.encoders.sources.sentence_limit import clamped
 from hyma.encoders.sources.sentence_weights import misfits, noted
 
@@ -59,11 +61,17 @@ class SentenceEncoder:
         """
         self.device, self.precision, self.unit_length = device, precision, params.unit_length
         folder = _folder(params, place)
-        self.model = _load(params, folder, place).to(device)
+        self.model = _load(params, folder, place)
+        chosen = [] if params.layer is None else [f"layer {of_layer(self.model, params.layer, place)}"]
+        self.model.to(device)
         self.limit = clamped(self.model)
         self.dim = self.encode(["a"]).shape[1]
+        if params.truncate_dim is not None:
+            chosen += [f"first {params.truncate_dim} values"]
+            self.dim = self.model.truncate_dim = width(params.truncate_dim, self.dim, place)
         self.identity = identity(
             *("sentence-transformers", params.name, params.revision, digest(folder) if folder else ""),
+            chosen=chosen,
             unit_length=params.unit_length,
             precision=precision,
         )

@@ -20,12 +20,13 @@ from hyma.common.precision import autocast
 from hyma.encoders.base.common import identity, in_one_line, like, reason, to_numpy, unreachable
 from hyma.encoders.base.faster import Forward, faster
 from hyma.encoders.base.params import HUB, ImageEncoderParams
+from hyma.encoders.sources.timm_layer import named, of_layer
 
 FILE = ".safetensors"
 
 
 class TimmEncoder:
-    """A frozen timm model: features before the head, the transform of its own data config."""
+    """A frozen timm model: features before the head or of another layer, the transform of its own data config."""
 
     def __init__(
         self,
@@ -40,11 +41,13 @@ class TimmEncoder:
             HymaError: if the model or its weights cannot be had.
         """
         self.device, self.precision, self.unit_length = device, precision, params.unit_length
-        self.model = _load(params, place).eval().requires_grad_(False).to(device)
-        config = resolve_model_data_config(self.model)
+        whole = _load(params, place).eval().requires_grad_(False).to(device)
+        config = resolve_model_data_config(whole)
+        self.model = of_layer(whole, params.layer, place)
         self.transform = create_transform(**config, is_training=False)
         self.identity = identity(
             *("timm", params.name, params.revision, _digest(params), self.transform),
+            chosen=named(self.model, params.layer),
             unit_length=params.unit_length,
             precision=precision,
         )
@@ -80,14 +83,7 @@ def _load(params: ImageEncoderParams, place: str) -> Any:
 
     with in_one_line(line), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return _headless(source(weights, params.name, place))
-
-
-def _headless(model: Any) -> Any:
-    """Take the head off, and only once weights are loaded: asked away in advance, timm loads any, fitting or not."""
-    if hasattr(model, "reset_classifier"):  # a few are made without a head
-        model.reset_classifier(0)
-    return model
+        return source(weights, params.name, place)
 
 
 def _from_folder(folder: Path, name: str, place: str) -> Any:
@@ -152,7 +148,7 @@ def _from_hub(params: ImageEncoderParams, place: str) -> Any:
 
     with in_one_line(line), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return _headless(timm.create_model(params.name, pretrained=True, **pinned))
+        return timm.create_model(params.name, pretrained=True, **pinned)
 
 
 def _check_tag(name: str, place: str) -> None:
