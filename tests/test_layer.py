@@ -5,21 +5,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-import timm
 import torch
 from PIL import Image
 from timm.models import save_for_hf
 from torch import Tensor
-from transformers import BertModel
 
-from hyma.common.errors import HymaError
-from hyma.common.params import validate
-from hyma.embedded.zoo.params import ZooParams
 from hyma.encoders.base.common import field
-from hyma.encoders.base.flops import flops_per_row
 from hyma.encoders.base.load import load
 from hyma.encoders.base.params import ImageEncoderParams, TextEncoderParams
-from hyma.plan import models
 from tests.test_faster import assert_close, made
 
 ZOO = Path(__file__).parent.parent / "zoo"

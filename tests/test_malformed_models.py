@@ -20,7 +20,7 @@ from hyma import HymaError, StitchedModel
 from hyma.common.files import sha256_file
 from hyma.common.params import Section
 from hyma.common.params import _numeric as numeric
-from hyma.model.config import ConnectorEntry, EncoderEntry, ModelConfig
+from hyma.model.config import CHOSEN, ConnectorEntry, EncoderEntry, ModelConfig
 from hyma.stitching import connectors
 from tests import models
 
@@ -241,6 +241,10 @@ def by_key() -> Iterator[tuple[str, Spoil]]:
         for key, field in section.model_fields.items():
             path = (place, key) if place else (key,)
             name = ".".join(path)
+            if key in CHOSEN:  # there where something was chosen
+                for wrong in ("7", [0], 10**30, 99, True, 0.5):
+                    yield f"{name} {wrong!r}", configured(*path, value=wrong)
+                continue
             yield f"without {name}", without(*path)
             yield f"{name} of another type", of_another_type(*path)
             if name not in MAY_BE_NULL:
@@ -268,6 +272,8 @@ def of_another_type(*path: str) -> Spoil:
 
 def by_value() -> Iterator[tuple[str, Spoil]]:
     """Values of config.json that do not belong together, or lead outside."""
+    yield "values cut off an image's feature", configured(IMAGE, "truncate_dim", value=2)
+    yield "logits of texts", configured(TEXT, "layer", value="logits")
     for side in (IMAGE, TEXT):
         for weights in (
             "../elsewhere/text_encoder",

@@ -135,9 +135,9 @@ def test_no_number_of_a_section_is_beyond_measure(value: Any) -> None:
 
 
 def test_counts_and_shares_are_not_negative() -> None:
-    """But for published scores, which may be of any kind, and the version of a file's format, which is compared."""
+    """But for published scores, the version of a file's format, and layers, which are counted from the end, too."""
     accepted = {name for model, name in NUMBERS if accepts(model, name, -1)}
-    assert accepted == {"image", "text", "format_version"}
+    assert accepted == {"image", "text", "format_version", "layer"}
 
 
 def accepts(model: type[Section], name: str, value: Any) -> bool:
