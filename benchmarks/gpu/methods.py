@@ -12,7 +12,10 @@ from benchmarks.gpu.table import Row, at_most, failed
 from hyma import methods
 from hyma.stitching.training_set import TrainingFeatures
 
-CLOSE = {"cka": 1e-4, "cknna": 0.01, "mutual_knn": 0.01, "svcca": 0.01, "logme": 1e-3}
+CLOSE = {
+    "cka": 1e-4, "calibrated_cka": 1e-4, "cknna": 0.01, "mutual_knn": 0.01, "calibrated_knn": 0.01,
+    "svcca": 0.01, "logme": 1e-3, "gw": 1e-3,
+}  # fmt: skip
 """Method → largest difference of a score that is no recall: those of sets of neighbours, or of directions, may jump."""
 RECALL = 0.02
 """Of held-out recall@5, for the methods that give connectors."""

@@ -60,10 +60,19 @@ def neighbours(feature_ND: Tensor, k: int) -> Tensor:
     count = len(feature_ND)
     if not 1 <= k < count:
         raise ValueError(f"k should be from 1 to {count - 1}, the other samples, but it is {k}")
-    unit_ND = functional.normalize(feature_ND.double(), dim=-1)
-    _centred(unit_ND)
-    cosine_NN = (unit_ND @ unit_ND.T).fill_diagonal_(-math.inf)
+    cosine_NN = cosines(feature_ND).fill_diagonal_(-math.inf)
     return torch.zeros_like(cosine_NN, dtype=torch.bool).scatter_(1, cosine_NN.topk(k).indices, True)
+
+
+def cosines(feature_ND: Tensor) -> Tensor:
+    """Cosines of all rows with all rows, [N, N].
+
+    Raises:
+        Undefined: if all rows point the same way, or are not finite.
+    """
+    unit_ND = functional.normalize(feature_ND.double(), dim=-1)
+    centred(unit_ND)
+    return unit_ND @ unit_ND.T
 
 
 def overlap(image_NN: Tensor, text_NN: Tensor) -> float:
@@ -95,7 +104,7 @@ def centred_gram(feature_ND: Tensor) -> Tensor:
     if count < FEWEST:
         raise Undefined(f"{count} samples, but it takes {FEWEST}")
     # The result does not depend on the mean, but its digits do.
-    centred_ND = _centred(feature_ND)
+    centred_ND = centred(feature_ND)
     gram_NN = (centred_ND @ centred_ND.T).fill_diagonal_(0)
     size = gram_NN.norm()
     row_N = gram_NN.sum(1) / (count - 2)
@@ -158,7 +167,7 @@ def leading(feature_ND: Tensor, variance: float) -> Tensor:
     Raises:
         Undefined: if features are constant or not finite.
     """
-    score_NR, value_R = _svd(_centred(feature_ND))
+    score_NR, value_R = _svd(centred(feature_ND))
     square_R = value_R.square().cpu()  # a GPU adds up in any order, and is warned of
     share_R = square_R.cumsum(0) / square_R.sum()
     reached = variance - RANK**2  # a share of 1 may come out as a little less
@@ -198,7 +207,7 @@ def targets(image_ND: Tensor, components: int) -> Tensor:
     Raises:
         Undefined: if features are constant or not finite.
     """
-    centred_ND = _centred(image_ND)
+    centred_ND = centred(image_ND)
     spread_D = centred_ND.square().mean(0).sqrt()
     # A constant dimension is 0 but for rounding, and stays so.
     standard_ND = centred_ND / torch.where(spread_D > TINY * spread_D.max(), spread_D, 1)
@@ -211,7 +220,7 @@ def spectrum(text_NE: Tensor) -> Spectrum:
     Raises:
         Undefined: if features are constant or not finite.
     """
-    vector_NR, value_R = _svd(_centred(text_NE))
+    vector_NR, value_R = _svd(centred(text_NE))
     return Spectrum(vector_NR, value_R / value_R[0] * math.sqrt(len(text_NE) - 1))
 
 
@@ -252,8 +261,12 @@ def _bounded(numerator: Tensor, denominator: Tensor) -> Tensor:
     return (numerator / denominator.clamp_min(1e-300)).clamp(1 / PRECISION, PRECISION)
 
 
-def _centred(feature_ND: Tensor) -> Tensor:
-    """The features less their mean, of unit norm; refuse those that leave nothing."""
+def centred(feature_ND: Tensor) -> Tensor:
+    """The features less their mean, of unit norm as a whole, in double precision.
+
+    Raises:
+        Undefined: if features are constant or not finite.
+    """
     feature_ND = feature_ND.double()
     if not bool(feature_ND.isfinite().all()):
         raise Undefined("features are not finite")
