@@ -100,7 +100,7 @@ def test_nothing_is_left_of_independent_features(measure: str, width: int) -> No
         pair = normal(150, width, seed), normal(150, width, 1000 + seed)
         found.append(calibrated(in_all_orders(*pair, order_PN)))
     above = [score for score in found if score > 0]
-    assert len(above) <= 7  # of 40, at 0.05, more come once in two thousand times
+    assert len(above) <= 7  # of 40, at 0.05, more come less than once in a thousand times
     assert max(found) < 0.02
     assert LEVEL == 0.05
 
