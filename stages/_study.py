@@ -3,9 +3,12 @@
 from hyma.common import settings
 from hyma.common.errors import HymaError
 from hyma.common.experiment import finals, names
+from hyma.common.names import ORACLE
+from hyma.evaluation.halves import HALVES
 from hyma.evaluation.params import EvaluateParams
+from hyma.ranking.signals import of_half
 from hyma.stitching import records
-from hyma.studies.judge import Judge, Scores
+from hyma.studies.judge import Halves, Judge
 
 
 def judge() -> Judge:
@@ -30,16 +33,15 @@ def require_oracle() -> None:
         )
 
 
-def oracle_scores() -> Scores:
-    """Grid search's score of every pair on every benchmark, under the protocol that ranks.
+def oracle_scores() -> Halves:
+    """Grid search's score of every pair on both halves of every benchmark, under the protocol that ranks.
 
     Raises:
         HymaError: if it did not train them all.
     """
     require_oracle()
-    found: Scores = {}
-    for name in names("benchmarks"):
-        content = records.benchmark(name)
-        methods = content["protocols"][content["protocol"]]["methods"]
-        found[name] = {pair: values["score"] for pair, values in methods["grid"].items()}
-    return found
+    contents = {name: records.benchmark(name) for name in names("benchmarks")}
+    choose, report = (
+        {name: of_half(content, half)[ORACLE] for name, content in contents.items()} for half in HALVES
+    )
+    return Halves(choose, report)

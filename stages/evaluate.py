@@ -44,19 +44,24 @@ def stitched(method: str) -> dict[str, Stitch]:
     return result.stitched(method, records.read(method, pairs), pairs)
 
 
-def evaluate(slug: str, methods: dict[str, str], kept: Kept, bar: tqdm) -> dict[str, assess.Scores]:
+def evaluate(bench: Benchmark, methods: dict[str, str], kept: Kept, bar: tqdm) -> dict[str, assess.Scores]:
     """Score every method that has connectors on one benchmark.
 
     Args:
-        slug: the benchmark's.
+        bench: the benchmark.
         methods: method → digest of its connectors.
         kept: what is known already.
         bar: moves on by a step a method.
     """
-    bench = Benchmark(slug)
+    slug = bench.slug
     files = [features.file_of("benchmarks", "image", each, slug) for each in names("image_encoders")]
     files += [features.file_of("benchmarks", "text", each, slug) for each in names("text_encoders")]
-    inputs = (*map(content, files), bench.data.meta.data_hash, code("hyma.evaluation.assess"))
+    inputs = (
+        *map(content, files),
+        bench.data.meta.data_hash,
+        str(bench.salt),
+        code("hyma.evaluation.assess"),
+    )
     found = {}
     for method, connectors in methods.items():
 
@@ -97,8 +102,9 @@ def main() -> None:
         out.mkdir()
 
         def one(slug: str) -> None:
-            scores = evaluate(slug, methods, kept, bar)
-            write_json(out / f"{slug}.json", assess.content(Benchmark(slug), scores, own))
+            bench = Benchmark(slug, own.salt)
+            scores = evaluate(bench, methods, kept, bar)
+            write_json(out / f"{slug}.json", assess.content(bench, scores, own))
 
         # A thread a core, each computing on its own: the products are too small for several.
         torch.set_num_threads(1)

@@ -4,6 +4,7 @@ Writes metrics/finals.json. Where all pairs are, it does not depend on what the 
 theirs trains the grid again.
 """
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,9 @@ from hyma.common import settings
 from hyma.common.experiment import names
 from hyma.common.files import read_json, write_json
 from hyma.common.names import MAIN, PairName, paired
-from hyma.ranking import audit
-from hyma.ranking.params import AuditParams, FinalsParams, OracleKind
-from hyma.ranking.rank import mean_scores
+from hyma.ranking import audit, signals
+from hyma.ranking.params import AuditParams, FinalsParams, OracleKind, RankParams
+from hyma.stitching import records
 from stages._run import run
 
 
@@ -27,9 +28,7 @@ def main() -> None:
         counted = _Pairs([(image, text) for image in images for text in texts])
         top = settings.read("finals", FinalsParams, counted).top
         count = settings.read("audit", AuditParams, counted).pairs
-        benchmarks = [read_json(Path(f"metrics/benchmarks/{name}.json")) for name in names("benchmarks")]
-        predicted = mean_scores(benchmarks, MAIN)
-        drawn = audit.draw(predicted, top, count, settings.read("seed", int))
+        drawn = audit.draw(predicted(pairs), top, count, settings.read("seed", int))
         chosen = {*drawn.finals, *drawn.sample}
         found |= {
             "pairs": [pair for pair in pairs if pair in chosen],
@@ -37,6 +36,14 @@ def main() -> None:
             "sample": drawn.sample,
         }
     write_json(Path("metrics/finals.json"), found)
+
+
+def predicted(pairs: list[str]) -> dict[str, float]:
+    """Pair → HYMA's score, on the halves of the benchmarks that choose or by its own signal; but for failed pairs."""
+    benchmarks = {name: read_json(Path(f"metrics/benchmarks/{name}.json")) for name in names("benchmarks")}
+    found = signals.read(benchmarks, records.read_all([MAIN], pairs, []), [])
+    scores = found.chosen(settings.read("rank", RankParams).on, MAIN)
+    return {pair: score for pair, score in scores.items() if score > -math.inf}
 
 
 class _Pairs:

@@ -8,10 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from hyma.common import settings
 from hyma.common.experiment import names
 from hyma.common.files import write_json
 from hyma.evaluation.benchmark import Benchmark
+from hyma.evaluation.halves import choosing
+from hyma.evaluation.params import EvaluateParams
 from hyma.evaluation.probes import caption_retrieval, linear_probe
 from hyma.search.params import UnimodalParams
 from hyma.search.unimodal import published, search
@@ -19,15 +23,19 @@ from hyma.stitching.result import save
 from stages._run import run
 
 NOT_PROBED = {
-    "image": "not probed: no classification benchmark",
+    "image": "not probed: no classification benchmark with two pictures a class to choose by",
     "text": "not probed: no retrieval benchmark",
 }
 
 
 def main() -> None:
-    """Probe images on the first classification benchmark, texts on the first retrieval benchmark."""
+    """Probe images on the first classification benchmark, texts on the first retrieval benchmark.
+
+    What they say may choose a pair: they see the half that chooses, and nothing of the other.
+    """
     seed, own = settings.read("seed", int), settings.read("unimodal", UnimodalParams)
-    benchmarks = [Benchmark(name) for name in names("benchmarks")]
+    salt = settings.read("evaluate", EvaluateParams).salt
+    benchmarks = [Benchmark(name, salt) for name in names("benchmarks")]
     start = time.perf_counter()
     sides = {
         "image": _images(first_of(benchmarks, "classification"), seed),
@@ -57,9 +65,16 @@ class Probed:
 def _images(bench: Benchmark | None, seed: int) -> Probed | None:
     if bench is None:
         return None
-    label_N = bench.data.images["label"].to_numpy().astype(int)
+    own_N, label_N = choosing(bench.data, bench.salt), bench.data.images["label"].to_numpy().astype(int)
+    own_N &= (
+        np.bincount(label_N[own_N], minlength=label_N.max() + 1)[label_N] >= 2
+    )  # one to learn from, one to tell
+    label_N = label_N[own_N]
+    if len(np.unique(label_N)) < 2:
+        return None
     found = {
-        slug: linear_probe(bench.features("image", slug), label_N, seed) for slug in names("image_encoders")
+        slug: linear_probe(bench.features("image", slug)[own_N], label_N, seed)
+        for slug in names("image_encoders")
     }
     scores = {slug: accuracy for slug, (accuracy, _) in found.items()}
     content = {"metric": "linear probe accuracy", "benchmark": bench.slug, "scores": scores}
@@ -70,8 +85,9 @@ def _texts(bench: Benchmark | None) -> Probed | None:
     if bench is None:
         return None
     image_of_text_M = bench.data.texts["image"].to_numpy().astype(int)
-    text_MD = {slug: bench.features("text", slug) for slug in names("text_encoders")}
-    scores = {slug: caption_retrieval(found, image_of_text_M) for slug, found in text_MD.items()}
+    own_M = choosing(bench.data, bench.salt)[image_of_text_M]
+    text_MD = {slug: bench.features("text", slug)[own_M] for slug in names("text_encoders")}
+    scores = {slug: caption_retrieval(found, image_of_text_M[own_M]) for slug, found in text_MD.items()}
     content = {"metric": "caption-to-caption recall@1", "benchmark": bench.slug, "scores": scores}
     return Probed(content, sum(2.0 * found.size * len(found) for found in text_MD.values()))
 

@@ -3,6 +3,8 @@
 Writes metrics/flops.json, metrics/ranking.json and metrics/summary.json.
 """
 
+import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,11 @@ from hyma.common.features import Features, Side, file_of
 from hyma.common.files import read_json, write_json
 from hyma.common.names import paired
 from hyma.ranking import since
+from hyma.ranking.params import RankParams
 from hyma.ranking.rank import rank, summary
 from hyma.stitching import records
+from hyma.stitching.params import ConnectorParams
+from hyma.stitching.result import stitched
 from stages._run import run
 
 METRICS, LAST = Path("metrics"), Path("data/kept/rank.json")
@@ -34,15 +39,38 @@ def main() -> None:
         "whole_grid": {"total": sum(whole["flops"].values()), "pairs": whole["pairs"]},
         "extraction": extraction(),
     }
-    seed = settings.read("seed", int)
+    seed, on = settings.read("seed", int), settings.read("rank", RankParams).on
     probes = read_json(METRICS / "probes.json")
-    ranking = rank(benchmarks, flops, found, probes if all(probes.values()) else None, chosen, seed)
+    ranking = rank(
+        benchmarks,
+        flops,
+        found,
+        probes if all(probes.values()) else None,
+        chosen,
+        seed,
+        on,
+        held_out(found, seed) if on == "held_out" else None,
+    )
     state = since.remember(read_json(LAST) if LAST.is_file() else {}, since.outline(ranking))
     ranking["since"] = since.changes(state)
     write_json(LAST, state)
     write_json(METRICS / "flops.json", flops)
     write_json(METRICS / "ranking.json", ranking)
     write_json(METRICS / "summary.json", summary(ranking))
+
+
+def held_out(found: Mapping[str, records.Record], seed: int) -> dict[str, dict[str, float]]:
+    """Method → pair → recall of its connector on the captions held out."""
+    from hyma.stitching.held_out import HeldOut  # loads PyTorch, which nothing else here needs
+
+    (name,) = names("training")
+    data = HeldOut(Path("data/prepared/training") / name, settings.read("connector", ConnectorParams), seed)
+    return {
+        method: data.recalls(stitched(method, record, list(record["scores"])))
+        | dict.fromkeys(record["failed"], -math.inf)
+        for method, record in found.items()
+        if record["connectors"] != "none"
+    }
 
 
 def extraction() -> dict[str, Any]:

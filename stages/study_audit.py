@@ -21,10 +21,13 @@ def main() -> None:
     """Audit, write."""
     require_oracle()
     ranking = read_json(Path("metrics/ranking.json"))
-    true = {pair: own["mean"] for pair, own in ranking["scores"][ORACLE].items()}
+    choosing, true = (
+        {pair: own["mean"] for pair, own in ranking[half][ORACLE].items()} for half in ("choose", "scores")
+    )
     flops = {pair: sum(sealed.read(records.of_pair(pair))["flops"].values()) for pair in true}
     found = audit.study(
         audit.chosen(ranking, METHODS),
+        choosing,
         true,
         {method: own["flops"] for method, own in ranking["cost"].items()},
         flops,

@@ -14,7 +14,8 @@ NAMES = ("unseen", "bm", "budget", "stability", "audit")
 
 def main() -> None:
     """Put the seeds together, draw, write."""
-    runs = [read_json(STUDIES / f"seeds/{seed}.json") for seed in settings.read("studies.seeds", list[int])]
+    seeds = settings.read("studies.seeds", list[int])
+    runs = {seed: read_json(STUDIES / f"seeds/{seed}.json") for seed in seeds}
     summary = summarise(runs, "grid")
     write_json(Path("metrics/studies.json"), summary)
     found = {name: read_json(STUDIES / f"{name}.json") for name in NAMES}

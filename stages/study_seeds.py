@@ -33,13 +33,14 @@ def measured() -> tuple[TrainingFeatures, Judge]:
     return training_features(), judge()
 
 
-def study(seed: int, sections: dict[str, Section], resamples: int) -> dict[str, object]:
-    """Search with all methods and judge them."""
+def study(seed: int, sections: dict[str, Section], resamples: int, seeds: list[int]) -> dict[str, object]:
+    """Search with all methods and judge them; each seed is also the salt of the benchmarks' halves."""
     (data, bench), found = measured(), dict[str, SearchResult]()
     connector = settings.read("connector", ConnectorParams)
     for name, section in sections.items():
         found[name] = run_method(name, data, section, connector, seed, found.get("hyma"))
-    return one_seed(found, bench, "grid", ["-".join(pair) for pair in data.pairs], resamples)
+    pairs = ["-".join(pair) for pair in data.pairs]
+    return one_seed(found, bench, "grid", pairs, resamples, seed, seeds)
 
 
 def main() -> None:
@@ -51,7 +52,7 @@ def main() -> None:
     methods = [name for name in OWN if name in names("methods")]
     methods += settings.read("search.methods", list[str])
     sections = {name: settings.read(_key(name), model(name), sizes()) for name in methods}
-    resamples = settings.read("studies.resamples", int)
+    resamples, seeds = settings.read("studies.resamples", int), settings.read("studies.seeds", list[int])
     files = [
         features.file_of("benchmarks", side, slug, name)
         for name in names("benchmarks")
@@ -64,12 +65,13 @@ def main() -> None:
         *(section.model_dump_json() for section in sections.values()),
         code("hyma.studies.seeds", *(f"hyma.methods.{name}" for name in methods if "." in _key(name))),
         str(resamples),
+        str(seeds),
     )
     with Kept("seeds", places=False) as kept, atomic(OUT) as out:
-        for seed in settings.read("studies.seeds", list[int]):
+        for seed in seeds:
 
             def make(folder: Path, seed: int = seed) -> None:
-                write_json(folder / "found.json", study(seed, sections, resamples))
+                write_json(folder / "found.json", study(seed, sections, resamples, seeds))
 
             made = kept.result(str(seed), (*depends_on, str(seed)), make)
             write_json(out / f"{seed}.json", read_json(made / "found.json"))

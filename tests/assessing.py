@@ -21,7 +21,7 @@ def assess(
 ) -> dict[str, Any]:
     """The content of metrics/benchmarks/<name>.json."""
     bench = Benchmark.__new__(Benchmark)  # not from a folder
-    bench.slug, bench.data = name, data
+    bench.slug, bench.data, bench.salt = name, data, params.salt
     scores = {
         method: scoring.score(bench.evaluators, lambda _, slug, __: features[slug], stitches)
         for method, stitches in methods.items()

@@ -28,7 +28,7 @@ def linear(weight: list[list[float]]) -> Stitch:
 
 def labelled() -> Prepared:
     """Two images of two classes; the paper's prompts mean the opposite of the standard ones."""
-    images = [{"label": 0, "protocol": "both"}, {"label": 1, "protocol": "both"}]
+    images = [{"label": row, "protocol": "both", "content": "ab"[row]} for row in range(2)]
     texts = [{"target": row % 2, "protocol": ("standard", "paper")[row // 2]} for row in range(4)]
     meta = Meta("classification", "made", classes=["a", "b"], images=2, texts=4)
     meta.skipped = [Skipped("x.jpg", "unreadable")]
@@ -75,10 +75,14 @@ def assess(data: Prepared, feature_of: dict[str, np.ndarray], params: EvaluatePa
 
 def test_every_pair_of_every_method_under_both_protocols(tmp_path: Path) -> None:
     found = assess(labelled(), FEATURES, EvaluateParams(protocol="paper"))
-    right, wrong = ({"score": x, "top1": x, "top5": 1.0} for x in (1.0, 0.0))
+    right, wrong = (
+        {part: {"score": x, "top1": x, "top5": 1.0} for part in ("choose", "report", "all")}
+        for x in (1.0, 0.0)
+    )
     assert found == {
         "benchmark": "toy", "task": "classification", "metric": "top-1 accuracy", "protocol": "paper",
-        "images": 2, "texts": 2, "questions": 0, "skipped": 1, "ceiling": None, "chance": 0.5,
+        "images": 2, "texts": 2, "wordings": None, "questions": 0, "salt": 0,
+        "parts": {"choose": 1, "report": 1, "all": 2}, "skipped": 1, "ceiling": None, "chance": 0.5,
         "protocols": {
             "standard": {"methods": {"hyma": {"eye-words": right, "wide-words": right},
                                      "grid": {"eye-words": wrong, "wide-words": right}}},
@@ -93,17 +97,21 @@ def test_every_pair_of_every_method_under_both_protocols(tmp_path: Path) -> None
 
 @pytest.mark.parametrize(("has", "asked"), [("paper", "standard"), ("standard", "paper")])
 def test_a_benchmark_without_the_protocol_ranks_by_its_own(has: Any, asked: Any) -> None:
-    texts = [{"image": row, "pool": 0, "protocol": has} for row in range(2)]
-    tables = table([{"protocol": has}] * 2, IMAGES), table(texts, TEXTS), QUESTIONS.empty_table()
+    texts = [{"image": row, "pool": 0, "protocol": has, "text": "xy"[row]} for row in range(2)]
+    images = [{"protocol": has, "content": "ab"[row]} for row in range(2)]
+    tables = table(images, IMAGES), table(texts, TEXTS), QUESTIONS.empty_table()
     feature_of = FEATURES | {"words": FEATURES["words"][:2]}
     found = assess(Prepared(Meta("retrieval", "made"), *tables), feature_of, EvaluateParams(protocol=asked))
     assert (found["protocol"], list(found["protocols"]), found["metric"]) == (has, [has], "mean recall")
     methods = found["protocols"][has]["methods"]
     # Two candidates: only recall@1 can fail. Half of all guesses at rank 1 are right.
     ways = 1 if has == "paper" else 2
-    assert methods["hyma"]["eye-words"] == dict.fromkeys(methods["hyma"]["eye-words"], 1.0)
-    assert len(methods["hyma"]["eye-words"]) == 1 + 3 * ways
-    assert methods["grid"]["eye-words"]["score"] == pytest.approx(2 / 3)
+    for part in ("choose", "report", "all"):
+        right, wrong = (methods[name]["eye-words"][part] for name in ("hyma", "grid"))
+        assert right == dict.fromkeys(right, 1.0)
+        assert len(right) == 1 + 3 * ways
+        assert wrong["score"] == pytest.approx(2 / 3)
+    assert (found["wordings"], found["parts"]) == (2, {"choose": 1, "report": 1, "all": 2})
 
 
 def test_question_answering_has_a_ceiling_and_one_protocol() -> None:
@@ -111,20 +119,20 @@ def test_question_answering_has_a_ceiling_and_one_protocol() -> None:
     questions = [{"image": row, "prompt": 0, "answers": people} for row, people in enumerate(answers)]
     texts = [{"target": row, "protocol": "both"} for row in range(2)]
     meta = Meta("vqa", "made", answers=["red", "blue"], questions=2)
-    data = Prepared(
-        meta, table([{"protocol": "both"}] * 2, IMAGES), table(texts, TEXTS), table(questions, QUESTIONS)
-    )
+    images = [{"protocol": "both", "content": "ab"[row]} for row in range(2)]
+    data = Prepared(meta, table(images, IMAGES), table(texts, TEXTS), table(questions, QUESTIONS))
     feature_of = FEATURES | {"words": FEATURES["words"][:2]}
     found = assess(data, feature_of, EvaluateParams(protocol="paper"))
     assert (found["protocol"], found["metric"], found["questions"]) == ("standard", "VQA accuracy", 2)
     # Red to the first is 1, blue to the second 0.6: at best, and by keeping. Chance takes either: half of it.
-    assert found["ceiling"] == pytest.approx(0.8)
-    assert found["chance"] == pytest.approx(0.4)
-    scores = found["protocols"]["standard"]["methods"]
-    assert scores["hyma"]["eye-words"]["score"] == pytest.approx(0.8)
-    assert scores["grid"]["eye-words"]["score"] == 0
+    scores = {name: own["eye-words"] for name, own in found["protocols"]["standard"]["methods"].items()}
+    assert scores["hyma"]["all"]["score"] == pytest.approx(0.8)
+    both = [scores["hyma"][half]["score"] for half in ("choose", "report")]
+    assert sorted(both) == pytest.approx([0.6, 1])
+    assert (found["ceiling"], found["chance"]) == pytest.approx((both[1], both[1] / 2))
+    assert {scores["grid"][part]["score"] for part in ("choose", "report", "all")} == {0}
     # The mean image is as near to red as to blue: red, the first.
-    assert scores["hyma"]["eye-words"]["no_image"] == pytest.approx(0.5)
+    assert scores["hyma"]["all"]["no_image"] == pytest.approx(0.5)
 
 
 def test_embed_is_normalise_then_connect_then_unit_length() -> None:

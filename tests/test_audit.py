@@ -73,16 +73,20 @@ def test_few_pairs_are_all_trained() -> None:
 def test_all_pairs_known_is_no_estimate() -> None:
     rng = np.random.default_rng(0)
     true = {pair: float(score) for pair, score in zip(NINE, rng.random(9), strict=True)}
-    found, truth = audit.estimate(NINE, true, 0), agreement(true, NINE)
+    best, worst = (way(true, key=true.__getitem__) for way in (max, min))
+    found, truth = audit.estimate(NINE, true, 0, best), agreement(true, NINE)
     for key in ("spearman", "ndcg@5"):
         assert found[key] == pytest.approx(dict.fromkeys(("estimate", "low", "high"), truth[key]))
     assert found["regret"] == {"estimate": 0.0, "low": 0.0, "high": 0.0}
     assert (found["chance_better"], found["rival"], found["trained"]) == (0.0, None, 9)
+    # Whoever picked another one, by other scores, has lost that much for sure.
+    lost = pytest.approx(true[best] - true[worst])
+    assert audit.estimate(NINE, true, 0, worst)["regret"] == {"estimate": lost, "low": 0.0, "high": lost}
 
 
 def test_a_perfect_prediction_is_trusted() -> None:
     true = {pair: 0.5 * score + 0.1 for pair, score in NINE.items()}
-    found = audit.estimate(NINE, {pair: true[pair] for pair in ("i0-t", "i1-t", "i4-t", "i8-t")}, 0)
+    found = audit.estimate(NINE, {pair: true[pair] for pair in ("i0-t", "i1-t", "i4-t", "i8-t")}, 0, "i0-t")
     assert found["spearman"]["low"] > 0.999
     assert found["regret"]["high"] < 1e-6
     assert found["chance_better"] < 0.01
@@ -90,7 +94,7 @@ def test_a_perfect_prediction_is_trusted() -> None:
 
 def test_a_prediction_that_tells_nothing_is_not() -> None:
     known = {"i0-t": 0.3, "i1-t": 0.6, "i3-t": 0.2, "i5-t": 0.7, "i8-t": 0.4}
-    found = audit.estimate(NINE, known, 0)
+    found = audit.estimate(NINE, known, 0, "i5-t")
     assert found["spearman"]["low"] < 0 < found["spearman"]["high"]
     assert found["chance_better"] > 0.2
     assert found["rival"]["chance"] <= found["chance_better"]
@@ -98,13 +102,13 @@ def test_a_prediction_that_tells_nothing_is_not() -> None:
 
 
 def test_two_known_pairs_promise_nothing() -> None:
-    found = audit.estimate(NINE, {"i0-t": 0.9, "i8-t": 0.1}, 0)
+    found = audit.estimate(NINE, {"i0-t": 0.9, "i8-t": 0.1}, 0, "i0-t")
     assert found["spearman"]["low"] < 0.9
 
 
 def test_failed_pairs_are_no_evidence() -> None:
     predicted, known = NINE | {"i8-t": -np.inf}, {"i0-t": 0.9, "i1-t": -np.inf, "i2-t": 0.7, "i5-t": 0.5}
-    found = audit.estimate(predicted, known, 0)
+    found = audit.estimate(predicted, known, 0, "i0-t")
     assert found["trained"] == 3
     assert np.isfinite(found["spearman"]["low"])
 
@@ -127,7 +131,7 @@ def test_intervals_hold_the_truth(noise: float) -> None:
     for seed in range(40):
         predicted, true = zoo(seed, noise)
         flops, size = dict.fromkeys(true, 1.0), (3, 4)
-        one = study.one_size(predicted, true, size, 1.0, flops, 1, agreement(true, predicted))
+        one = study.one_size(predicted, true, true, size, 1.0, flops, 1, agreement(true, predicted))
         held.append([one["spearman_held"], one["regret_held"], one["ndcg@5_held"]])
         assert one["cost"] == pytest.approx((1 + 7) / 27)
     rho, regret, ndcg = np.mean(held, 0)
@@ -138,7 +142,7 @@ def test_intervals_hold_the_truth(noise: float) -> None:
 
 def test_study_of_every_size() -> None:
     predicted, true = zoo(0, 0.2)
-    found = study.study({"hyma": predicted}, true, {"hyma": 2.0}, dict.fromkeys(true, 1.0), 10)
+    found = study.study({"hyma": predicted}, true, true, {"hyma": 2.0}, dict.fromkeys(true, 1.0), 10)
     audits = found["methods"]["hyma"]["audits"]
     assert [(row["finals"], row["sample"]) for row in audits] == [(2, 3), (3, 4), (3, 8), (6, 8)]
     assert [row["cost"] for row in audits] == pytest.approx([7 / 27, 9 / 27, 13 / 27, 16 / 27])

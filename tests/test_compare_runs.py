@@ -11,11 +11,10 @@ from hyma.common.errors import HymaError
 from hyma.ranking.differences import changed_inputs, differences, outdated
 from hyma.ranking.movement import Run
 from hyma.ranking.movement import compare as compared
-from hyma.ranking.rank import rank
 from hyma.report import compare, figures, slopes
 from hyma.report.markdown import value
 from hyma.report.revisions import WORKSPACE
-from tests.test_ranking import FLOPS, MEAN, PAIRS, RECORDS, SCORES, Json, benchmark, by_pair, record
+from tests.test_ranking import FLOPS, MEAN, PAIRS, RECORDS, SCORES, Json, benchmark, by_pair, rank, record
 from tests.test_report import canvas, tables
 
 PARAMS: Json = {"seed": 0, "hyma": {"bm": 27, "lr": 0.004}, "text_encoders": {"bert": {"source": "timm"}}}
@@ -217,7 +216,8 @@ def test_methods_without_connectors_and_such_as_one_run_alone_has() -> None:
 
 def test_a_pair_that_failed_is_last() -> None:
     broken = deepcopy(LATER.ranking)
-    broken["scores"]["hyma"]["big-bert"] = dict.fromkeys(("mean", *SCORES))
+    for part in ("scores", "choose"):
+        broken[part]["hyma"]["big-bert"] = dict.fromkeys(("mean", *SCORES))
     found = compared([BEFORE, replace(LATER, ranking=broken)])
     assert found["order"]["hyma"]["big-bert"]["later"] == {"rank": 6, "score": None}
     assert found["methods"]["hyma"]["runs"]["later"]["all_pairs"] is None

@@ -16,8 +16,9 @@ Rows = list[dict[str, Any]]
 
 
 def made(task: Any, images: Rows, texts: Rows, questions: Rows | None = None, **meta: Any) -> Prepared:
-    """A benchmark in the prepared form; rows serve both protocols unless they say otherwise."""
-    image_rows, text_rows = ([{"protocol": "both"} | row for row in side] for side in (images, texts))
+    """A benchmark in the prepared form; rows differ, and serve both protocols, unless they say otherwise."""
+    image_rows = [{"protocol": "both", "content": f"picture {row}"} | own for row, own in enumerate(images)]
+    text_rows = [{"protocol": "both", "text": f"text {row}"} | own for row, own in enumerate(texts)]
     tables = table(image_rows, IMAGES), table(text_rows, TEXTS), table(questions or [], QUESTIONS)
     return Prepared(Meta(task, "made", **meta), *tables)
 

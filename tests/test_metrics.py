@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import top_k_accuracy_score
 
 from hyma.evaluation import metrics
+from hyma.evaluation.captions import Captions
 from hyma.evaluation.metrics import (
     Ranks,
     label_ranks,
@@ -54,7 +55,12 @@ def naive_recall(
 def recall(
     image_ND: np.ndarray, text_MD: np.ndarray, owner: np.ndarray, ks: Sequence[int] = (1, 5, 10)
 ) -> dict[str, float]:
-    return recall_at_k(retrieval_ranks(image_ND, text_MD, owner), ks)
+    return recall_at_k(retrieval_ranks(image_ND, text_MD, different(owner, len(image_ND))), ks)
+
+
+def different(owner: Sequence[int] | np.ndarray, images: int) -> Captions:
+    """Captions of which no two read alike."""
+    return Captions.of(np.array(owner), range(len(owner)), images)
 
 
 @pytest.mark.parametrize("k", [1, 2, 5])
@@ -151,10 +157,10 @@ def test_retrieval_ranks_by_hand() -> None:
     """The example of `test_recall_by_hand`, query by query."""
     image_ND = np.array([[1, 0], [0, 1], [0.8, 0.6]])
     text_MD = np.array([[0.6, 0.8], [1, 0], [0.8, 0.6]])
-    found = retrieval_ranks(image_ND, text_MD, np.array([0, 0, 1]))
+    found = retrieval_ranks(image_ND, text_MD, different([0, 0, 1], 3))
     lists = {way: (rank_Q.tolist(), image_Q.tolist()) for way, (rank_Q, image_Q) in found.items()}
     assert lists == {"i2t": ([0, 1], [0, 1]), "t2i": ([2, 0, 2], [0, 0, 1])}
-    assert list(retrieval_ranks(image_ND, text_MD, np.array([0, 0, 1]), ("i2t",))) == ["i2t"]
+    assert list(retrieval_ranks(image_ND, text_MD, different([0, 0, 1], 3), ("i2t",))) == ["i2t"]
 
 
 def test_recall_items_by_hand() -> None:

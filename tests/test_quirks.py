@@ -95,10 +95,12 @@ def test_prompts_go_through_the_connector_before_they_are_averaged() -> None:
     }
     nearest = {name: int((image_ND @ scaled(class_CD).T).argmax()) for name, class_CD in orders.items()}
     assert nearest == {"right": 0, "connector last": 1, "lengths kept": 1}
-    data = made("classification", [{"label": 0}], prompts([0, 0, 1, 1], "both"), classes=["a", "b"])
+    data = made("classification", [{"label": 0}] * 2, prompts([0, 0, 1, 1], "both"), classes=["a", "b"])
     stitch = Stitch(ConnectorSpec("mlp1", 2, 2, hidden=3), BEND, Normaliser("l2"), Normaliser("l2"))
-    found = assess("x", data, {"i": image_ND, "t": feature_MD}, {"grid": {"i-t": stitch}}, EvaluateParams())
-    assert found["protocols"]["standard"]["methods"]["grid"]["i-t"]["top1"] == 1
+    features = {"i": image_ND[[0, 0]], "t": feature_MD}
+    found = assess("x", data, features, {"grid": {"i-t": stitch}}, EvaluateParams())
+    parts = found["protocols"]["standard"]["methods"]["grid"]["i-t"]
+    assert [parts[part]["top1"] for part in ("choose", "report", "all")] == [1, 1, 1]
 
 
 def test_karpathys_captions_share_one_pool(raw: Path) -> None:

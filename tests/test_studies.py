@@ -1,6 +1,7 @@
 """The studies: how pairs are parted, what is predicted for unseen ones, how seeds are put together, the pages."""
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from hyma.common.params import Section, validate
+from hyma.evaluation.halves import HALVES, Half
 from hyma.ranking.agreement import agreement
 from hyma.report.studies import pages, pictures
 from hyma.search import hyma_search
@@ -19,7 +21,7 @@ from hyma.stitching.params import ConnectorParams, GridParams
 from hyma.stitching.result import SearchResult
 from hyma.stitching.shapes import Shapes
 from hyma.studies import bm, budget, unseen
-from hyma.studies.judge import as_scores, compare, mean_scores
+from hyma.studies.judge import Halves, as_scores, compare, mean_scores
 from hyma.studies.params import StudiesParams
 from hyma.studies.seeds import one_seed, summarise
 from hyma.studies.unseen import additive, folds, one_partner
@@ -40,7 +42,20 @@ class HeldOut:
         self.features = toy()
         self.evaluators = {"fine": None, "coarse": None}
 
-    def items(self, stitches: dict[str, Stitch]) -> dict[str, np.ndarray]:
+    def items(
+        self, stitches: dict[str, Stitch], salts: Sequence[int] = (0,)
+    ) -> dict[int, dict[Half, dict[str, np.ndarray]]]:
+        """Even and odd rows are the halves; an odd salt swaps them."""
+        own = self.all_items(stitches)
+        return {
+            salt: {
+                half: {name: rows[:, (first + salt) % 2 :: 2] for name, rows in own.items()}
+                for first, half in enumerate(HALVES)
+            }
+            for salt in salts
+        }
+
+    def all_items(self, stitches: dict[str, Stitch]) -> dict[str, np.ndarray]:
         found: dict[str, list[np.ndarray]] = {"fine": [], "coarse": []}
         for pair, stitch in stitches.items():
             image, text = pair.split("-")
@@ -52,8 +67,8 @@ class HeldOut:
             found["coarse"].append((rank < 8).float().numpy())
         return {name: np.stack(rows) for name, rows in found.items()}
 
-    def scores(self, stitches: dict[str, Stitch]) -> dict[str, dict[str, float]]:
-        return as_scores(self.items(stitches), list(stitches))
+    def scores(self, stitches: dict[str, Stitch]) -> Halves:
+        return Halves(*(as_scores(self.items(stitches)[0][half], list(stitches)) for half in HALVES))
 
 
 @pytest.fixture(scope="module")
@@ -100,11 +115,12 @@ def test_figures_by_hand() -> None:
     oracle = {"one": {"a": 0.4, "b": 0.2, "c": 0.0}, "two": {"a": 0.2, "b": 0.6, "c": 0.1}}
     own = {"one": {"a": 0.4, "b": 0.3, "c": 0.1}, "two": {"a": 0.9, "b": 0.5, "c": 0.1}}
     assert mean_scores(oracle) == pytest.approx({"a": 0.3, "b": 0.4, "c": 0.05})
-    found = compare(oracle, own)
+    other = {name: {pair: score / 2 for pair, score in of.items()} for name, of in own.items()}
+    found = compare(oracle, Halves(own, other))
     assert found["spearman"] == pytest.approx(0.5)  # b, a, c against a, b, c
     assert found["spearman_benchmarks"] == pytest.approx((1 + 0.5) / 2)
     assert found["relative_regret"] == pytest.approx((0.4 - 0.3) / 0.4)
-    assert found["mean_score"] == pytest.approx((0.8 + 1.5) / 6)
+    assert found["mean_score"] == pytest.approx((0.8 + 1.5) / 6 / 2)  # what it is worth is the other half's
 
 
 def run_of(shift: float, noise: list[float]) -> Json:
@@ -112,15 +128,22 @@ def run_of(shift: float, noise: list[float]) -> Json:
     grid_scores = {pair: 0.1 * n + extra for n, (pair, extra) in enumerate(zip(NAMES, noise, strict=True), 1)}
     own = {"a-t": 0.3 + shift, "b-t": 0.2, "c-t": 0.1}
     common = {"seconds": 2.0 + shift, "flops": 10.0, "bootstrap": {"spearman": None, "relative_regret": None}}
+    one = common | {"connectors": True}
     return {
-        "grid": common | {"label": "grid search", "connectors": True, "scores": {"x": grid_scores}},
-        "turned": common | {"label": "turned", "connectors": True, "scores": {"x": own}},
-        "lot": common | {"label": "lot", "connectors": False, "scores": {"x": dict.fromkeys(NAMES, 1.0)}},
+        "grid": one | {"label": "grid search"} | scored(grid_scores),
+        "turned": one | {"label": "turned"} | scored(own),
+        "lot": common
+        | {"label": "lot", "connectors": False, "report": {}, "choose": {"x": dict.fromkeys(NAMES, 1.0)}},
     }
 
 
+def scored(scores: dict[str, float]) -> Json:
+    """The same on both halves, whatever the salt of three."""
+    return {"choose": {"x": scores}, "report": {str(salt): {"x": scores} for salt in range(3)}}
+
+
 def test_seeds_put_together_by_hand() -> None:
-    runs = [run_of(0.0, [0, 0, 0]), run_of(0.3, [0, 0, 0]), run_of(0.6, [0, 0.15, 0])]
+    runs = dict(enumerate([run_of(0.0, [0, 0, 0]), run_of(0.3, [0, 0, 0]), run_of(0.6, [0, 0.15, 0])]))
     found = summarise(runs, "grid")
     grid_found = found["methods"]["grid"]
     # The first two seeds rank alike, the third swaps two of three pairs: ρ 1 with one, 0.5 with the other.
@@ -141,12 +164,16 @@ def test_one_seed_and_its_bootstrap(judge: Any, trained: SearchResult) -> None:
     specs = {pair: toy().spec(pair, CONNECTOR) for pair in toy().pairs}
     assert sum(counted.flops.values()) == sum(flops.grid(specs, 60, 8 * 6).values())
     alike = SearchResult("lot", dict.fromkeys(PAIRS, 0.0), 0.0, {"nothing": 0.0})
-    found = one_seed({"grid": counted, "lot": alike}, judge, "grid", PAIRS, 200)
-    assert found["grid"]["scores"] == judge.scores(trained.stitches)
-    own = mean_scores(found["grid"]["scores"])
+    found = one_seed({"grid": counted, "lot": alike}, judge, "grid", PAIRS, 200, 1, [0, 1])
+    # An odd salt swaps the halves of the even one.
+    scores = judge.scores(trained.stitches)
+    assert found["grid"]["choose"] == found["grid"]["report"]["0"] == scores.report
+    assert found["grid"]["report"]["1"] == scores.choose
+    assert (found["lot"]["choose"]["fine"], found["lot"]["report"]) == (alike.scores, {})
     low, high = found["grid"]["bootstrap"]["mean_score"]
-    assert low < np.mean(list(own.values())) < high
-    assert found["grid"]["bootstrap"]["spearman"] == [1.0, 1.0]  # the same draw for both sides
+    assert low < np.mean(list(mean_scores(scores.choose).values())) < high
+    low, high = found["grid"]["bootstrap"]["spearman"]
+    assert 0 < low <= high <= 1  # each half is drawn by itself
     assert found["lot"]["bootstrap"]["spearman"] == [0.0, 0.0]
     assert found["lot"]["bootstrap"]["mean_score"] is None
 
@@ -169,11 +196,12 @@ def test_unseen_pairs_on_the_toy(judge: Any) -> None:
     assert {len(pairs) for pairs in left[:2]} == {3}
     first, names = found["folds"][0], ["-".join(pair) for pair in left[0]]
     again = search(replace(features, left_out=left[0]))
-    own = mean_scores(judge.scores({name: again.stitches[name] for name in names}))
-    truth = {name: mean_scores(oracle)[name] for name in names}
+    both = judge.scores({name: again.stitches[name] for name in names})
+    own, truth = mean_scores(both.choose), {name: mean_scores(oracle.report)[name] for name in names}
     assert first["methods"]["hyma"]["spearman"] == agreement(truth, own)["spearman"]
     assert first["methods"]["hyma"]["regret"] == agreement(truth, own)["regret"]
-    assert first["methods"]["hyma"]["mean_score"] == pytest.approx(np.mean(list(own.values())))
+    worth = np.mean(list(mean_scores(both.report).values()))
+    assert first["methods"]["hyma"]["mean_score"] == pytest.approx(worth)
     page = pages.unseen_page(found)
     assert "fold 1 (3 pairs): ρ" in page
     assert "HYMA" in page
@@ -200,7 +228,9 @@ def test_budget_study(judge: Any, trained: SearchResult) -> None:
     assert found["budget"] == 4 * 360
     rows = {row["name"]: row for row in found["rows"]}
     assert rows["grid search, all data"]["seen"] == 8 * 360
-    assert rows["grid search, all data"]["spearman"] == 1.0
+    oracle = judge.scores(trained.stitches)
+    halves = mean_scores(oracle.report), mean_scores(oracle.choose)
+    assert rows["grid search, all data"]["spearman"] == agreement(*halves)["spearman"]
     assert rows["grid search, random part"]["captions"] == 4 * 360 // 8
     assert all(
         row["seen"] == found["budget"] for name, row in rows.items() if name != "grid search, all data"
@@ -227,7 +257,7 @@ def test_pages_and_pictures(tmp_path: Path) -> None:
     for run in runs:
         for entry in run.values():
             entry["bootstrap"] = {"spearman": [0.1, 0.9], "relative_regret": [0.0, 0.25], "mean_score": None}
-    summary = summarise(runs, "grid")
+    summary = summarise(dict(enumerate(runs)), "grid")
     page = pages.seeds_page(summary)
     assert "grid search agrees with itself at ρ = 0.667" in page
     assert "0.100 … 0.900" in page

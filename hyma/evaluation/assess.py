@@ -9,11 +9,12 @@ import torch
 from hyma.common.features import Side
 from hyma.evaluation.benchmark import Benchmark
 from hyma.evaluation.evaluator import METRIC, Evaluator
+from hyma.evaluation.halves import PARTS
 from hyma.evaluation.params import EvaluateParams
 from hyma.stitching.connectors import Stitch
 
-Scores = dict[str, dict[str, dict[str, float]]]
-"""Protocol → pair → metric → value."""
+Scores = dict[str, dict[str, dict[str, dict[str, float]]]]
+"""Protocol → pair → part of the items (``choose``, ``report``, ``all``) → metric → value."""
 Features = Callable[[Side, str, int], np.ndarray]
 """Side, encoder and the width expected → features [rows, D]."""
 
@@ -24,7 +25,7 @@ def score(
     stitches: Mapping[str, Stitch],
     done: Callable[[], object] = lambda: None,
 ) -> Scores:
-    """Score the pairs of one method under every protocol.
+    """Score the pairs of one method under every protocol, on both halves of the benchmark and on all of it.
 
     Args:
         evaluators: protocol → the benchmark under it.
@@ -42,7 +43,8 @@ def score(
             embedded[own] = embed_image(stitch, features("image", image, stitch.spec.d_image))
         text_MD = embed_text(stitch, features("text", text, stitch.spec.d_text))
         for protocol, evaluator in evaluators.items():
-            found[protocol][pair] = evaluator.score(embedded[own], text_MD)
+            marks = evaluator.marks(embedded[own], text_MD)
+            found[protocol][pair] = {part: marks.score(evaluator.of(part)) for part in PARTS}
         done()
     return found
 
@@ -54,6 +56,10 @@ def content(bench: Benchmark, scores: Mapping[str, Scores], params: EvaluatePara
         bench: the benchmark.
         scores: method → what `score` gave.
         params: which protocol ranks; where the benchmark lacks it, its first one does.
+
+    Returns:
+        Under ``parts`` how many items there are by part, under ``wordings`` how many different captions; ``ceiling``
+        and ``chance`` are those of the half that is reported.
     """
     ranking = bench.ranking(params)
     evaluator = bench.evaluators[ranking]
@@ -64,10 +70,13 @@ def content(bench: Benchmark, scores: Mapping[str, Scores], params: EvaluatePara
         "protocol": ranking,
         "images": len(evaluator.images),
         "texts": len(evaluator.texts),
+        "wordings": evaluator.captions.wordings if evaluator.task == "retrieval" else None,
         "questions": bench.data.meta.questions,
+        "salt": bench.salt,
+        "parts": {part: evaluator.count(part) for part in PARTS},
         "skipped": sum(one.kind == "image" for one in bench.data.meta.skipped),
-        "ceiling": evaluator.ceiling(),
-        "chance": evaluator.chance(),
+        "ceiling": evaluator.ceiling("report"),
+        "chance": evaluator.chance("report"),
         "protocols": {
             protocol: {"methods": {method: own[protocol] for method, own in scores.items()}}
             for protocol in bench.evaluators

@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 
 from hyma.common import features, prepared
+from hyma.common.errors import HymaError
 from hyma.common.features import Side
 from hyma.common.prepared import Prepared
 from hyma.evaluation.evaluator import Evaluator, protocols
+from hyma.evaluation.halves import HALVES
 from hyma.evaluation.params import EvaluateParams
 
 FOLDER = Path("data/prepared/benchmarks")
@@ -18,13 +20,13 @@ FOLDER = Path("data/prepared/benchmarks")
 class Benchmark:
     """One benchmark of the experiment, by its slug."""
 
-    def __init__(self, slug: str):
-        """Open it.
+    def __init__(self, slug: str, salt: int = 0):
+        """Open it; the salt is that of its halves, see `hyma.evaluation.halves`.
 
         Raises:
             HymaError: if it was not prepared.
         """
-        self.slug = slug
+        self.slug, self.salt = slug, salt
         self.data: Prepared = prepared.read(FOLDER / slug)
         self._read: dict[tuple[Side, str], np.ndarray] = {}
 
@@ -43,8 +45,22 @@ class Benchmark:
 
     @cached_property
     def evaluators(self) -> dict[str, Evaluator]:
-        """An evaluator for every protocol that the benchmark has, standard first."""
-        return {protocol: Evaluator(self.data, protocol) for protocol in protocols(self.data)}
+        """An evaluator for every protocol that the benchmark has, standard first.
+
+        Raises:
+            HymaError: if one of its halves has no items.
+        """
+        found: dict[str, Evaluator] = {
+            protocol: Evaluator(self.data, protocol, self.salt) for protocol in protocols(self.data)
+        }
+        for protocol, evaluator in found.items():
+            if not all(map(evaluator.count, HALVES)):
+                raise HymaError(
+                    f"params.yaml: benchmarks.{self.slug}: fewer than two pictures are asked about under protocol "
+                    f"{protocol}, and one half of them chooses what the other reports; give it two different ones at "
+                    "least, or take it out"
+                )
+        return found
 
     def ranking(self, params: EvaluateParams) -> str:
         """The protocol whose scores rank: the one asked for, or where the benchmark lacks it, its first."""

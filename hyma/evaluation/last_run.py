@@ -45,13 +45,14 @@ def stitch(method: str, pair: str) -> Stitch:
 
 
 def benchmark(slug: str) -> tuple[Benchmark, Evaluator]:
-    """A prepared benchmark, with its evaluator under the protocol that ranked.
+    """A prepared benchmark in that run's halves, with its evaluator under the protocol that ranked.
 
     Raises:
         HymaError: if either is missing.
     """
-    bench = Benchmark(slug)
-    return bench, bench.evaluators[read_json(Path(f"metrics/benchmarks/{slug}.json"))["protocol"]]
+    measured = read_json(Path(f"metrics/benchmarks/{slug}.json"))
+    bench = Benchmark(slug, measured["salt"])
+    return bench, bench.evaluators[measured["protocol"]]
 
 
 def embeddings(bench: Benchmark, pair: str, own: Stitch) -> tuple[np.ndarray, np.ndarray]:

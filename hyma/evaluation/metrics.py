@@ -4,12 +4,13 @@ Letters: N images, M texts, C classes, Q questions, A answers of a closed list, 
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from hyma.common.names import TIE
+from hyma.evaluation.captions import Captions
 
 BLOCK = 1024
 """Queries compared at once: what memory holds is BLOCK × the number of candidates."""
@@ -47,17 +48,18 @@ def topk_accuracy(rank_N: np.ndarray, k: int) -> float:
 def retrieval_ranks(
     image_ND: np.ndarray,
     text_MD: np.ndarray,
-    image_of_text_M: np.ndarray,
+    captions: Captions,
     ways: Sequence[str] = ("i2t", "t2i"),
 ) -> dict[str, Ranks]:
     """Rank the correct items of each query, by cosine of unit vectors.
 
-    Ties count against the query: a wrong item of equal similarity ranks first.
+    A caption is correct for every image that has one of its wording, and such an image for the caption. Ties count
+    against the query: a wrong item of equal similarity ranks first.
 
     Args:
         image_ND: image embeddings of unit length.
         text_MD: caption embeddings of unit length.
-        image_of_text_M: the row of the image that each caption belongs to; an image may have several.
+        captions: the images that the captions belong to; an image may have several.
         ways: the directions wanted, of ``i2t`` (image → text) and ``t2i``.
 
     Returns:
@@ -66,12 +68,12 @@ def retrieval_ranks(
     image_N = np.arange(len(image_ND))
     ranks = {}
     if "i2t" in ways:
-        asks_N = np.isin(image_N, image_of_text_M)
-        rank_N = _best_rank(image_ND, text_MD, image_N, image_of_text_M)
+        asks_N = np.isin(image_N, captions.image_M)
+        rank_N = _best_rank(image_ND, text_MD, captions.of_images)
         ranks["i2t"] = Ranks(rank_N[asks_N], image_N[asks_N])
     if "t2i" in ways:
-        rank_M = _best_rank(text_MD, image_ND, image_of_text_M, image_N)
-        ranks["t2i"] = Ranks(rank_M, image_of_text_M)
+        rank_M = _best_rank(text_MD, image_ND, captions.of_captions)
+        ranks["t2i"] = Ranks(rank_M, captions.image_M)
     return ranks
 
 
@@ -107,16 +109,21 @@ def recall_items(groups: Sequence[Ranks], images: int, ks: Sequence[int] = CUTOF
 
 
 def _best_rank(
-    query_QD: np.ndarray, item_ID: np.ndarray, group_Q: np.ndarray, group_I: np.ndarray
+    query_QD: np.ndarray, item_ID: np.ndarray, correct: Callable[[slice], np.ndarray]
 ) -> np.ndarray:
-    """How many wrong items are at least as similar to each query as its best item of the same group.
+    """How many wrong items are at least as similar to each query as its best correct one.
 
     NaN counts as more similar than anything.
+
+    Args:
+        query_QD: what asks.
+        item_ID: the candidates.
+        correct: some queries → which items are correct for each, bool [B, I].
     """
     ranks = []
     for start in range(0, len(query_QD), BLOCK):
-        similarity_BI = query_QD[start : start + BLOCK] @ item_ID.T
-        correct_BI = group_Q[start : start + BLOCK, None] == group_I[None, :]
+        rows = slice(start, start + BLOCK)
+        similarity_BI, correct_BI = query_QD[rows] @ item_ID.T, correct(rows)
         best_B1 = np.where(correct_BI, similarity_BI, -np.inf).max(1, keepdims=True)
         ranks.append((~(similarity_BI < best_B1 - TIE) & ~correct_BI).sum(1))
     return np.concatenate(ranks)

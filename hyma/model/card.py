@@ -88,9 +88,9 @@ def _hub_name(entry: EncoderEntry) -> str | None:
 
 
 def _measured(config: ModelConfig, run: Run) -> Mapping[str, Json]:
-    """Benchmark → metrics of this pair's connector, under the protocol that ranks."""
+    """Benchmark → metrics of this pair's connector, under the protocol that ranks, on the half that is reported."""
     return {
-        name: content["protocols"][content["protocol"]]["methods"][config.method][config.pair]
+        name: content["protocols"][content["protocol"]]["methods"][config.method][config.pair]["report"]
         for name, content in run.benchmarks.items()
     }
 
@@ -125,9 +125,8 @@ def _in_detail(metrics: Json) -> str:
 
 def _place(pair: str, ranking: Json) -> int:
     """Where the oracle's order has a pair, or HYMA's where there is no oracle: 1 is best."""
-    scores = ranking["scores"][ranking["oracle"] or MAIN]
-    order = sorted(scores.items(), key=lambda entry: -(entry[1]["mean"] or 0.0))
-    return [name for name, _ in order].index(pair) + 1
+    order: list[str] = ranking["order"][ranking["oracle"] or MAIN]
+    return order.index(pair) + 1
 
 
 def _chosen(entry: EncoderEntry) -> str:

@@ -73,7 +73,7 @@ def choose(chosen: ExportParams, ranking: Json) -> tuple[str, str]:
         raise HymaError(
             f"export.method: {chosen.method!r} has no connectors; choose one of {', '.join(scores)}"
         )
-    made = {name: of[pair]["mean"] for name, of in scores.items() if of.get(pair, {}).get("mean") is not None}
+    made = {name: of[pair] for name, of in ranking["choosing"].items() if of.get(pair) is not None}
     if chosen.method == BEST:
         return pair, max(sorted(made), key=made.__getitem__)
     if chosen.method not in made:

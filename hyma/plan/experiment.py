@@ -20,7 +20,7 @@ from hyma.evaluation.params import EvaluateParams
 from hyma.methods import known, load
 from hyma.methods.shared.switch import SearchParams
 from hyma.model.params import WINNER, ExportParams
-from hyma.ranking.params import AuditParams, FinalsParams, OracleKind
+from hyma.ranking.params import AuditParams, FinalsParams, OracleKind, RankParams
 from hyma.readers.base.params import DataSource
 from hyma.search.params import HymaParams, RefineParams, UnimodalParams
 from hyma.stitching.params import ConnectorParams, GridParams
@@ -59,6 +59,7 @@ class Experiment(Section):
     grid: GridParams = _section()
     finals: FinalsParams = _section()
     audit: AuditParams = _section()
+    rank: RankParams = _section()
     refine: RefineParams | None = None
     unimodal: UnimodalParams = _section()
     search: SearchParams = _section()
@@ -112,6 +113,7 @@ SETTINGS = (
         "leaks",
         "finals",
         "audit",
+        "rank",
         "extract",
         "connector",
         "hyma",

@@ -84,7 +84,7 @@ def strata(ranked: Sequence[str], count: int) -> list[list[str]]:
     return [list(ranked[start:stop]) for start, stop in pairwise(bounds)]
 
 
-def estimate(predicted: Mapping[str, float], true: Mapping[str, float], seed: int) -> Json:
+def estimate(predicted: Mapping[str, float], true: Mapping[str, float], seed: int, picked: str) -> Json:
     """Say how well predicted scores rank the pairs as true ones do, from the few that are known.
 
     Which ones are known follows from the predictions and from lots, and so says no more of the others.
@@ -93,12 +93,13 @@ def estimate(predicted: Mapping[str, float], true: Mapping[str, float], seed: in
         predicted: pair → score of all pairs, 0 to 1; -inf where one failed.
         true: pair → score of those trained on their own, 0 to 1; -inf where one failed.
         seed: of the imputations.
+        picked: the pair of these that was chosen, by other scores than the true ones.
 
     Returns:
-        ``level``; ``spearman``, ``ndcg@5`` and ``regret`` (the best true score there is, less the best known one),
-        each with ``estimate`` (the median), ``low`` and ``high``, between which it lies with probability `level`, for
-        the regret from 0 up to ``high``; ``chance_better``: that any untrained pair beats the best known one;
-        ``rival``: the untrained pair most likely to, with its ``chance``, or None; ``pairs`` and ``trained``, counts.
+        ``level``; ``spearman``, ``ndcg@5`` and ``regret`` (the best true score there is, less that of the pick), each
+        with ``estimate`` (the median), ``low`` and ``high``, between which it lies with probability `level`, for the
+        regret from 0 up to ``high``; ``chance_better``: that any untrained pair beats the pick; ``rival``: the
+        untrained pair most likely to, with its ``chance``, or None; ``pairs`` and ``trained``, counts.
     """
     known = [pair for pair in predicted if np.isfinite(true.get(pair, -np.inf))]
     rest = [pair for pair in predicted if pair not in true and np.isfinite(predicted[pair])]
@@ -107,9 +108,9 @@ def estimate(predicted: Mapping[str, float], true: Mapping[str, float], seed: in
     true_RP = np.repeat(true_T[None], IMPUTATIONS if rest else 1, 0)
     if rest:
         true_RP = np.hstack([true_RP, imputed(score_P, true_T, np.random.default_rng(seed))])
-    best = float(true_T.max())
+    worth = true[picked]
     rho_R, ndcg_R = correlations(score_P, true_RP), ndcgs(score_P, true_RP)
-    better_RU = true_RP[:, len(known) :] > best
+    better_RU = true_RP[:, len(known) :] > worth
     chance_U = better_RU.mean(0)
     rival = int(chance_U.argmax()) if rest and chance_U.max() > 0 else None
     return {
@@ -118,7 +119,7 @@ def estimate(predicted: Mapping[str, float], true: Mapping[str, float], seed: in
         "trained": len(known),
         "spearman": _interval(rho_R),
         "ndcg@5": _interval(ndcg_R),
-        "regret": _upper(np.maximum(0.0, true_RP.max(1) - best)),
+        "regret": _upper(true_RP.max(1) - worth),
         "chance_better": float(better_RU.any(1).mean()) if rest else 0.0,
         "rival": None if rival is None else {"pair": rest[rival], "chance": float(chance_U[rival])},
     }

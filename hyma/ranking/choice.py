@@ -3,8 +3,7 @@
 Where the oracle did not train every pair, methods have a cost and no worth.
 """
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from hyma.common.names import MAIN
@@ -52,20 +51,21 @@ def reference(ranking: Json) -> str:
 def cheapest_good(ranking: Json, computing: bool = False) -> str | None:
     """The cheapest method with a good pick; of those that spend any FLOPs, if `computing`.
 
-    The oracle counts: only where no pair scores above 0 there is none.
+    Where none has, not even the oracle, it is the oracle; only where no pair scores above 0 there is none.
     """
     for method in by_cost(ranking):
         regret = ranking["overall"][method]["relative_regret"]
         spends = ranking["cost"][method]["flops"] > 0
         if regret is not None and regret <= CLOSE and (spends or not computing):
             return method
-    return None
+    oracle = str(ranking["oracle"])
+    return None if ranking["overall"][oracle]["relative_regret"] is None else oracle
 
 
-def best_first(scores: Mapping[str, Json]) -> list[str]:
-    """A method's pairs by their mean scores; those that failed last."""
-    worth = {pair: -math.inf if own["mean"] is None else own["mean"] for pair, own in scores.items()}
-    return sorted(scores, key=lambda pair: (-worth[pair], pair))
+def ceiling(ranking: Json) -> float | None:
+    """ρ of the oracle's order by the halves that choose with its order by the reported ones: what to expect at best."""
+    found = ranking["connectors"][ranking["oracle"]]["overall"]["spearman"]
+    return None if found is None else float(found)
 
 
 def mean_score(ranking: Json, method: str) -> tuple[float | None, int]:

@@ -60,9 +60,12 @@ def compare(runs: Sequence[Run]) -> Json:
     scored = _common("methods with connectors", {name: list(r["scores"]) for name, r in rankings.items()})
     oracle = _oracle(rankings, scored)
     chooser = MAIN if MAIN in scored or oracle is None else oracle
-    found = {name: _scores(ranking, pairs, benchmarks) for name, ranking in rankings.items()}
+    found = {name: _Scores.of(ranking, pairs, benchmarks) for name, ranking in rankings.items()}
     ordered = {
-        method: _order({name: found[name][method]["mean"] for name in rankings})
+        method: _order(
+            {name: found[name].picking[method]["mean"] for name in rankings},
+            {name: found[name].worth[method]["mean"] for name in rankings},
+        )
         for method in dict.fromkeys((chooser, oracle))
         if method is not None
     }
@@ -73,7 +76,7 @@ def compare(runs: Sequence[Run]) -> Json:
         "inputs": changed_inputs([run.lock for run in runs]),
         "methods": {
             method: {"label": _label(rankings, method), "runs": _figures(rankings, found, method, oracle)}
-            for method in dict.fromkeys(method for of in found.values() for method in of)
+            for method in dict.fromkeys(method for of in found.values() for method in of.picking)
         },
         "order": ordered,
         "agreement": {method: _same_order(order) for method, order in ordered.items()},
@@ -138,10 +141,10 @@ def _oracle(rankings: Mapping[str, Json], scored: Sequence[str]) -> str | None:
     return next(iter(oracles))
 
 
-def _about(run: Run, scores: Mapping[str, Any]) -> Json:
+def _about(run: Run, scores: "_Scores") -> Json:
     ranking, winner = run.ranking, run.ranking["winner"]
-    shared = winner["pair"] in scores[choice.reference(ranking)]["mean"]
-    of = scores.get(winner["method"], {}).get("mean", {})
+    shared = winner["pair"] in scores.picking[choice.reference(ranking)]["mean"]
+    of = scores.worth.get(winner["method"], {}).get("mean", {})
     score = _finite(of[winner["pair"]]) if winner["pair"] in of else winner["score"] if shared else None
     return {
         "commit": run.commit,
@@ -161,24 +164,38 @@ def _label(rankings: Mapping[str, Json], method: str) -> str:
     return str(next((name for name in reversed(found) if name), method))
 
 
-def _scores(ranking: Json, pairs: Sequence[str], benchmarks: Sequence[str]) -> dict[str, dict[str, Scores]]:
-    """Method → benchmark or ``mean`` → scores of the common pairs; without connectors, a method's own for all.
+@dataclass(frozen=True)
+class _Scores:
+    """A run's scores of the common pairs: method → benchmark or ``mean`` → pair → score."""
 
-    Grid search is left out where it did not train every pair.
-    """
-    result = {}
-    for method in ranking["overall"]:
-        if method in ranking["scores"]:
-            own = ranking["scores"][method]
-            of = {name: {pair: _number(own[pair][name]) for pair in pairs} for name in benchmarks}
-        else:
-            failed = ranking["methods"][method]["failed"]
-            own = ranking["own_scores"][method]
-            alone = {pair: -math.inf if pair in failed else float(own[pair]) for pair in pairs}
-            of = dict.fromkeys(benchmarks, alone)
-        mean = {pair: float(np.mean([of[name][pair] for name in benchmarks])) for pair in pairs}
-        result[method] = of | {"mean": mean}
-    return result
+    picking: dict[str, dict[str, Scores]]
+    """What each method picks by; grid search is left out where it did not train every pair."""
+    worth: dict[str, dict[str, Scores]]
+    """What its connectors score as reported, of methods that have any."""
+
+    @classmethod
+    def of(cls, ranking: Json, pairs: Sequence[str], benchmarks: Sequence[str]) -> "_Scores":
+        """From the content of metrics/ranking.json; of runs without halves, picks are by what is reported."""
+
+        def connectors(scores: Json) -> dict[str, Scores]:
+            of = {name: {pair: _number(scores[pair][name]) for pair in pairs} for name in benchmarks}
+            return of | {"mean": _mean_of(of, pairs)}
+
+        methods = list(ranking["overall"])
+        worth = {m: connectors(ranking["scores"][m]) for m in methods if m in ranking["scores"]}
+        picking: dict[str, dict[str, Scores]] = {}
+        for method in methods:
+            if method in worth and ranking.get("on", "choose") == "choose":
+                picking[method] = connectors((ranking.get("choose") or ranking["scores"])[method])
+            else:
+                failed, own = ranking["methods"][method]["failed"], ranking["own_scores"][method]
+                alone = {pair: -math.inf if pair in failed else float(own[pair]) for pair in pairs}
+                picking[method] = dict.fromkeys((*benchmarks, "mean"), alone)
+        return cls(picking, worth)
+
+
+def _mean_of(scores: Mapping[str, Scores], pairs: Sequence[str]) -> Scores:
+    return {pair: float(np.mean([of[pair] for of in scores.values()])) for pair in pairs}
 
 
 def _number(score: float | None) -> float:
@@ -189,52 +206,49 @@ def _finite(score: float) -> float | None:
     return score if math.isfinite(score) else None
 
 
-def _figures(rankings: Mapping[str, Json], found: Mapping[str, Any], method: str, oracle: str | None) -> Json:
+def _figures(
+    rankings: Mapping[str, Json], found: Mapping[str, _Scores], method: str, oracle: str | None
+) -> Json:
     """By run: the method's pick, what it is worth, how well it orders the pairs, what it cost."""
     result = {}
     for run, ranking in rankings.items():
-        if method in found[run]:
-            cost = ranking["cost"][method]
-            result[run] = _judged(found[run], method, "mean", ranking, oracle) | {
-                "all_pairs": _mean_of_all(found[run][method]["mean"])
-                if method in ranking["scores"]
-                else None,
+        if method in found[run].picking:
+            cost, worth = ranking["cost"][method], found[run].worth.get(method)
+            result[run] = _judged(found[run], method, "mean", oracle) | {
+                "all_pairs": None if worth is None else _finite(float(np.mean(list(worth["mean"].values())))),
                 "flops": cost["flops"],
                 "seconds": cost["seconds"],
             }
     return result
 
 
-def _judged(scores: Mapping[str, Any], method: str, where: str, ranking: Json, oracle: str | None) -> Json:
-    own = scores[method][where]
-    score = _finite(max(own.values())) if method in ranking["scores"] else None
+def _judged(scores: _Scores, method: str, where: str, oracle: str | None) -> Json:
+    own, worth = scores.picking[method][where], scores.worth.get(method, {}).get(where)
+    first = [pair for pair in own if own[pair] == max(own.values())]
+    score = None if worth is None else _finite(float(np.mean([worth[pair] for pair in first])))
     if oracle is None:
         return pick(own) | {"score": score}
-    judged = agreement(scores[oracle][where], own)
+    judged = agreement(scores.worth[oracle][where], own)
     kept = {key: judged[key] for key in ("pair", "picks", "regret", "spearman")}
     return kept | {"score": score, "ndcg@5": judged["ndcg@5"]}
 
 
-def _mean_of_all(scores: Scores) -> float | None:
-    return _finite(float(np.mean(list(scores.values()))))
-
-
-def _on(benchmark: str, scores: Mapping[str, Any], chooser: str, oracle: str | None, ranking: Json) -> Json:
-    judged = _judged(scores, chooser, benchmark, ranking, oracle)
+def _on(benchmark: str, scores: _Scores, chooser: str, oracle: str | None, ranking: Json) -> Json:
+    judged = _judged(scores, chooser, benchmark, oracle)
     metric = {"metric": ranking["benchmarks"][benchmark]["metric"]}
     if oracle is None:
         return judged | metric
-    return judged | {"best": max(scores[oracle][benchmark].values())} | metric
+    return judged | {"best": max(scores.worth[oracle][benchmark].values())} | metric
 
 
-def _order(means: Mapping[str, Scores]) -> Json:
+def _order(picking: Mapping[str, Scores], worth: Mapping[str, Scores]) -> Json:
     """Pair → run → rank (1 is best, each rank once) and mean score; those that moved most come first."""
     ranks = {
         run: {pair: rank for rank, pair in enumerate(sorted(own, key=lambda p: (-own[p], p)), start=1)}
-        for run, own in means.items()
+        for run, own in picking.items()
     }
     last = list(ranks)[-1]
-    moved = {pair: {run: {"rank": ranks[run][pair], "score": _finite(means[run][pair])} for run in ranks}
+    moved = {pair: {run: {"rank": ranks[run][pair], "score": _finite(worth[run][pair])} for run in ranks}
              for pair in ranks[last]}  # fmt: skip
     return dict(sorted(moved.items(), key=lambda item: (-spread(item[1]), item[1][last]["rank"])))
 

@@ -11,6 +11,20 @@ OracleKind = Literal["full", "audit", "none"]
 """``full`` trains every pair as grid search does; ``audit`` the finals and a sample; ``none`` no pair."""
 
 
+On = Literal["choose", "held_out"]
+"""What pairs and connectors are picked by: ``choose``, one half of every benchmark, whose other half is reported;
+``held_out``, what a method says itself, and of connectors the recall on held-out training captions."""
+
+
+class RankParams(Section):
+    """Section ``rank``."""
+
+    on: On = Field(
+        "choose",
+        description="what pairs and connectors are picked by: choose (half of each benchmark) or held_out (captions)",
+    )
+
+
 class FinalsParams(Section):
     """Section ``finals``: the top pairs of the ranking, trained to the end; the best becomes the winner."""
 

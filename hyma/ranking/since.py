@@ -3,7 +3,6 @@
 from typing import Any
 
 from hyma.common.names import MAIN
-from hyma.ranking import choice
 
 Json = dict[str, Any]
 
@@ -11,7 +10,7 @@ Json = dict[str, Any]
 def outline(ranking: Json) -> Json:
     """What is remembered of a ranking: its pairs, best first, the benchmarks, the winner, the finals."""
     return {
-        "order": choice.best_first(ranking["scores"][MAIN]),
+        "order": ranking["order"][MAIN],
         "benchmarks": list(ranking["benchmarks"]),
         "winner": ranking["winner"]["pair"],
         "finals": ranking["trained"].get("finals", []),

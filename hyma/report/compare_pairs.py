@@ -57,7 +57,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two pairs on all benchmarks of the last run, by the connectors of one method."""
+    """Two pairs on the reported halves of all benchmarks of the last run, by the connectors of one method."""
 
     first: str
     second: str
@@ -111,8 +111,9 @@ def _difference(name: str, stitches: Mapping[str, Stitch], each: int) -> Differe
     data = bench.data
     embedded = [last_run.embeddings(bench, pair, stitch) for pair, stitch in stitches.items()]
     first, second = (judge(data, evaluator, *both) for both in embedded)
-    scores = tuple(evaluator.score(*both)["score"] for both in embedded)
-    counts = count(first.right_I, second.right_I, UNIT[data.meta.task], (scores[0], scores[1]))
+    scores = tuple(evaluator.score(*both, "report")["score"] for both in embedded)
+    own_I = first.reported_I
+    counts = count(first.right_I[own_I], second.right_I[own_I], UNIT[data.meta.task], (scores[0], scores[1]))
     return Difference(counts, data, examples(first, second, each))
 
 
@@ -143,9 +144,10 @@ def count(first_I: np.ndarray, second_I: np.ndarray, unit: str, scores: tuple[fl
 
 
 def examples(first: Judged, second: Judged, each: int, seed: int = 0) -> list[Example]:
-    """Draw items that only the first gets right, then items that only the second does."""
-    numbers = draw(first.right_I & ~second.right_I, each, seed)
-    numbers += draw(second.right_I & ~first.right_I, each, seed)
+    """Draw items of the reported half that only the first gets right, then items that only the second does."""
+    own_I = first.reported_I
+    numbers = draw(first.right_I & ~second.right_I & own_I, each, seed)
+    numbers += draw(second.right_I & ~first.right_I & own_I, each, seed)
     return [Example(number, first.item(number), second.item(number)) for number in numbers]
 
 

@@ -60,6 +60,8 @@ class Judged(Protocol):
 
     right_I: np.ndarray
     """bool [I]; the order of the items depends on the benchmark and the protocol alone."""
+    reported_I: np.ndarray
+    """Which of them are of the half that is reported, bool [I]."""
 
     def item(self, number: int) -> Item:
         """The item with this number."""
@@ -79,9 +81,10 @@ def judge(data: Prepared, evaluator: Evaluator, image_ND: np.ndarray, text_MD: n
     return kinds[evaluator.task](data, evaluator, image_ND[evaluator.images], text_MD[evaluator.texts])
 
 
-def sample(right_I: np.ndarray, each: int, seed: int) -> list[int]:
-    """Draw the numbers of `each` right and `each` wrong items, right ones first; fewer where there are fewer."""
-    return draw(right_I, each, seed) + draw(~right_I, each, seed)
+def sample(judged: Judged, each: int, seed: int) -> list[int]:
+    """Draw the numbers of `each` right and `each` wrong items of the reported half; fewer where there are fewer."""
+    right_I, own_I = judged.right_I, judged.reported_I
+    return draw(right_I & own_I, each, seed) + draw(~right_I & own_I, each, seed)
 
 
 def draw(wanted_I: np.ndarray, count: int, seed: int) -> list[int]:
@@ -98,7 +101,7 @@ class _Classes:
         self.names, self.rows, self.label_N = data.meta.classes, evaluator.images, evaluator.label_N
         self.cosine_NC = image_ND @ evaluator.class_vectors(text_MD).T
         self.rank_N = metrics.label_ranks(self.cosine_NC, self.label_N)
-        self.right_I = self.rank_N == 0
+        self.right_I, self.reported_I = self.rank_N == 0, evaluator.of("report")
 
     def item(self, number: int) -> Item:
         cosine_C, label = self.cosine_NC[number], int(self.label_N[number])
@@ -112,24 +115,23 @@ class _Captions:
     """Retrieval: an item is an image that looks for its captions, in every pool that has one."""
 
     def __init__(self, data: Prepared, evaluator: Evaluator, image_ND: np.ndarray, text_MD: np.ndarray):
-        self.image_ND, self.text_MD, self.owner_M = image_ND, text_MD, evaluator.image_of_text_M
+        self.image_ND, self.text_MD, self.captions = image_ND, text_MD, evaluator.captions
         self.rows, self.text_rows, self.texts = evaluator.images, evaluator.texts, data.texts["text"]
-        self.pools = [np.arange(len(text_MD))]
-        if evaluator.protocol == "paper":
-            pool_M = evaluator.pool_M
-            self.pools = [np.flatnonzero(pool_M == pool) for pool in np.unique(pool_M)]
+        self.pools = evaluator.pools
         found = [
-            metrics.retrieval_ranks(image_ND, text_MD[pool], self.owner_M[pool], ("i2t",))["i2t"]
+            metrics.retrieval_ranks(image_ND, text_MD[pool], self.captions.some(pool), ("i2t",))["i2t"]
             for pool in self.pools
         ]
         self.rank_I = np.concatenate([ranks.rank_Q for ranks in found])
         self.image_I = np.concatenate([ranks.image_Q for ranks in found])
         self.pool_I = np.repeat(np.arange(len(found)), [len(ranks.rank_Q) for ranks in found])
         self.right_I = self.rank_I == 0
+        self.reported_I = evaluator.of("report")[self.image_I]
 
     def item(self, number: int) -> Item:
         pool, image = self.pools[self.pool_I[number]], int(self.image_I[number])
-        cosine_B, true_B = self.text_MD[pool] @ self.image_ND[image], self.owner_M[pool] == image
+        (true_B,) = self.captions.some(pool).of_images(slice(image, image + 1))
+        cosine_B = self.text_MD[pool] @ self.image_ND[image]
         order = _order(cosine_B, true_B, int(self.rank_I[number]))
         answers = _shown(
             order, cosine_B, true_B, lambda row: self.texts[int(self.text_rows[pool[row]])].as_py()
@@ -145,6 +147,7 @@ class _Questions:
         self.answer_PAD = text_MD.reshape(-1, evaluator.answers, text_MD.shape[1])
         nearest_Q = [int(self._cosines(row).argmax()) for row in range(len(evaluator.image_Q))]
         self.right_I = evaluator.accuracy_QA[np.arange(len(nearest_Q)), nearest_Q] >= ENOUGH
+        self.reported_I = evaluator.of("report")[evaluator.image_Q]
 
     def _cosines(self, question: int) -> np.ndarray:
         prompt, image = self.evaluator.prompt_Q[question], self.evaluator.image_Q[question]

@@ -9,7 +9,7 @@ from hyma.report.inputs import label, picked
 from hyma.wording.markdown import decimal, flops, points, seconds, table, times
 
 Json = dict[str, Any]
-OF_ORACLE = ("regret", "ρ, mean score", "ρ, by benchmark", "NDCG@5", "× less time")
+OF_ORACLE = ("regret", "ρ, own signal", "ρ, connectors", "NDCG@5", "× less time")
 """Columns that need every pair trained on its own."""
 Figure = tuple[str, Any]
 """How a number reads, and the number."""
@@ -21,6 +21,7 @@ def page(ranking: Json) -> str:
         "methods",
         ranking,
         comparison=comparison(ranking),
+        twice=twice(ranking) if ranking["oracle"] else "",
         methods=choice.by_cost(ranking),
         beaten=choice.dominated(ranking) if ranking["oracle"] else {},
     )
@@ -38,13 +39,16 @@ def how_to_read(ranking: Json) -> str:
 
 def figures(ranking: Json, method: str) -> dict[str, Figure]:
     """A method's agreement with the oracle, if there is one, and its cost, by the heads of their columns."""
-    total, mean, spent = (ranking[part].get(method, {}) for part in ("overall", "mean", "cost"))
+    total, spent = (ranking[part].get(method, {}) for part in ("overall", "cost"))
+    own, stitched = (
+        ranking[signal].get(method, {"overall": {}})["overall"] for signal in ("own", "connectors")
+    )
     shown: dict[str, tuple[Callable[[Any], str], Any]] = {
         "score": (points, total.get("score")),
         "regret": (points, total.get("regret")),
-        "ρ, mean score": (decimal, total.get("spearman")),
-        "ρ, by benchmark": (decimal, mean.get("spearman")),
-        "NDCG@5": (decimal, mean.get("ndcg@5")),
+        "ρ, own signal": (decimal, own.get("spearman")),
+        "ρ, connectors": (decimal, stitched.get("spearman")),
+        "NDCG@5": (decimal, total.get("ndcg@5")),
         "mean score, all pairs": (points, choice.mean_score(ranking, method)[0]),
         "FLOPs": (flops, spent["flops"]),
         "seconds": (seconds, spent["seconds"]),
@@ -74,12 +78,32 @@ def comparison(ranking: Json) -> str:
     return table(["", "method", "its pick", "connectors", "trains", *names], rows, left=5)
 
 
+def twice(ranking: Json) -> str:
+    """One row a method, cheapest first: its pick and how well it ranks, by its own signal and by its connectors."""
+    rows = []
+    for method in choice.by_cost(ranking):
+        cells = [label(ranking, method)]
+        for signal in ("own", "connectors"):
+            found = ranking[signal].get(method)
+            cells += ["–"] * 5 if found is None else _agreed(found)
+        rows.append(cells)
+    figures = ("pick", "regret", "ρ", "ρ, by benchmark", "NDCG@5")
+    header = [f"{signal}: {what}" for signal in ("own signal", "connectors") for what in figures]
+    return table(["method", *header], rows, left=2)
+
+
+def _agreed(found: Json) -> list[str]:
+    total, mean = found["overall"], found["mean"]
+    rho = (decimal(own["spearman"]) for own in (total, mean))
+    return [picked(total), points(total["regret"]), *rho, decimal(total["ndcg@5"])]
+
+
 def short(ranking: Json) -> str:
     """One row for each method that gives connectors, cheapest first: its pick, how well it ranks, its cost."""
     rows = []
     for method in sorted(ranking["scores"], key=lambda entry: ranking["cost"][entry]["flops"]):
         own = {name: text for name, (text, _) in figures(ranking, method).items()}
-        kept = ("score", "regret", "ρ, by benchmark", "NDCG@5", "FLOPs", "seconds")
+        kept = ("score", "regret", "ρ, own signal", "ρ, connectors", "NDCG@5", "FLOPs", "seconds")
         cheaper = f"{own['× fewer FLOPs']} / {own['× less time']}"
         rows.append(
             [
@@ -89,5 +113,5 @@ def short(ranking: Json) -> str:
                 cheaper,
             ]
         )
-    header = ["method", "its pick", "score", "regret", "ρ", "NDCG@5", "FLOPs", "seconds", "times cheaper"]
-    return table(header, rows, left=2)
+    agreed = ("score", "regret", "ρ, own signal", "ρ, connectors", "NDCG@5")
+    return table(["method", "its pick", *agreed, "FLOPs", "seconds", "times cheaper"], rows, left=2)

@@ -148,7 +148,7 @@ def pair_bodies(found: Json) -> list[Json]:
 
     All are in the order of the first method of the table, which is the one that the answer goes by.
     """
-    order = choice.best_first(found["scores"][_means(found)[0]])
+    order = found["order"][_means(found)[0]]
     return [
         {
             "method": method,
@@ -189,14 +189,14 @@ def method_row(found: Json, method: str) -> list[Cell]:
 
 
 def shown(name: str, data: Prepared, judged: Judged, seed: int) -> Shown:
-    """A benchmark's part of the gallery: a balanced sample of what a pair gets right and wrong."""
-    items = [judged.item(number) for number in sample(judged.right_I, EACH, seed)]
+    """A benchmark's part of the gallery: of the half that is reported, a balanced sample of right and wrong items."""
+    items = [judged.item(number) for number in sample(judged, EACH, seed)]
     return Shown(
         name,
         UNIT[data.meta.task],
         RIGHT[data.meta.task],
-        int(judged.right_I.sum()),
-        len(judged.right_I),
+        int(judged.right_I[judged.reported_I].sum()),
+        int(judged.reported_I.sum()),
         [Card(name, item, picture(data, item)) for item in items],
     )
 

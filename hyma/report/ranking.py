@@ -64,7 +64,7 @@ def trained(ranking: Json) -> str:
     if not ranking.get("audit"):
         return ""
     predicted, measured = ranking["scores"][MAIN], ranking["scores"][ORACLE]
-    places, finals = choice.best_first(predicted), ranking["trained"]["finals"]
+    places, finals = ranking["order"][MAIN], ranking["trained"]["finals"]
     header = ["pair", "why", *(f"{label(ranking, MAIN)}: {what}" for what in ("rank", "mean score"))]
     rows = [
         [
@@ -74,14 +74,14 @@ def trained(ranking: Json) -> str:
             points(predicted[entry]["mean"]),
             points(measured[entry]["mean"]),
         ]
-        for entry in choice.best_first(measured)
+        for entry in ranking["order"][ORACLE]
     ]
     return table([*header, f"{label(ranking, ORACLE)}: mean score"], rows, left=2)
 
 
 def all_pairs(ranking: Json, methods: Sequence[str]) -> str:
-    """Every pair with its ranks and mean scores, best by the first method first."""
-    places = {method: choice.best_first(ranking["scores"][method]) for method in methods}
+    """Every pair with its ranks, by what chooses, and mean scores, as reported; best by the first method first."""
+    places = ranking["order"]
     header = ["pair", *(f"{label(ranking, m)}: {what}" for what in ("rank", "mean score") for m in methods)]
     rows = [
         [
@@ -97,23 +97,32 @@ def all_pairs(ranking: Json, methods: Sequence[str]) -> str:
 def by_benchmark(ranking: Json, methods: Sequence[str]) -> str:
     """Every pair's score on every benchmark, all methods' in one cell."""
     scores, names = ranking["scores"], list(ranking["benchmarks"])
+    order = ranking["order"][methods[0]]
     rows = [
         [pair(entry), *(" / ".join(points(scores[m][entry][name]) for m in methods) for name in names)]
-        for entry in choice.best_first(scores[methods[0]])
+        for entry in order
     ]
     return table(["pair", *names], rows)
 
 
 def protocols(contents: Mapping[str, Json], ranking: Json, methods: Sequence[str]) -> str:
-    """The best pair under each protocol, of the benchmarks on which they differ; nothing if none does."""
+    """The pick under each protocol, of the benchmarks on which they differ; nothing if none does.
+
+    It is the pair that scores best on the half that chooses; the score is the other half's.
+    """
     rows = []
     for name, content in contents.items():
         for protocol, found in content["protocols"].items() if len(content["protocols"]) > 1 else ():
             whole = {method: own for method, own in found["methods"].items() if method in methods}
-            best = [max(sorted(own.items()), key=lambda entry: entry[1]["score"]) for own in whole.values()]
-            cells = [cell for entry, values in best for cell in (pair(entry), points(values["score"]))]
+            best = [
+                max(sorted(own.items()), key=lambda entry: entry[1]["choose"]["score"])
+                for own in whole.values()
+            ]
+            cells = [
+                cell for entry, parts in best for cell in (pair(entry), points(parts["report"]["score"]))
+            ]
             rows.append([name, protocol, *cells])
     if not rows:
         return ""
-    columns = [f"{label(ranking, method)}: {what}" for method in whole for what in ("best pair", "score")]
+    columns = [f"{label(ranking, method)}: {what}" for method in whole for what in ("its pick", "score")]
     return table(["benchmark", "protocol", *columns], rows, left=2)

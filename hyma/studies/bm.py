@@ -7,7 +7,7 @@ from hyma.search import hyma_search
 from hyma.search.params import HymaParams
 from hyma.stitching.params import ConnectorParams
 from hyma.stitching.training_set import TrainingFeatures
-from hyma.studies.judge import Judge, Scores, compare
+from hyma.studies.judge import Halves, Judge, compare
 
 Json = dict[str, Any]
 
@@ -19,7 +19,7 @@ def study(
     seed: int,
     values: Sequence[int],
     judge: Judge,
-    oracle: Scores,
+    oracle: Halves,
 ) -> Json:
     """Run HYMA with every bm that the number of pairs allows.
 
@@ -44,6 +44,6 @@ def study(
                     "flops": sum(result.flops.values()),
                     "seconds": result.seconds,
                 }
-                | compare(oracle, judge.scores(result.stitches))
+                | compare(oracle.report, judge.scores(result.stitches))
             )
     return content

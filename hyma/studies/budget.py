@@ -18,7 +18,7 @@ from hyma.stitching.connectors import ConnectorSpec
 from hyma.stitching.params import ConnectorParams, GridParams
 from hyma.stitching.result import SearchResult, merge
 from hyma.stitching.training_set import TrainingFeatures
-from hyma.studies.judge import Judge, Scores, compare
+from hyma.studies.judge import Halves, Judge, compare
 
 Json = dict[str, Any]
 
@@ -30,7 +30,7 @@ def study(
     connector: ConnectorParams,
     seed: int,
     judge: Judge,
-    oracle: Scores,
+    oracle: Halves,
 ) -> Json:
     """Run all rivals on the budget, and grid search without one.
 
@@ -44,7 +44,7 @@ def study(
     specs = {pair: features.spec(pair, connector) for pair in features.pairs}
     rows = [
         {"name": name, "captions": captions, "seen": seen, "flops": spent, "seconds": result.seconds}
-        | compare(oracle, judge.scores(result.stitches))
+        | compare(oracle.report, judge.scores(result.stitches))
         for name, captions, seen, spent, result in _runs(features, hyma, full, connector, seed, budget, specs)
     ]
     return {"budget": budget, "rows": rows, "batches": batches(specs, samples, full.epochs)}

@@ -1,19 +1,34 @@
-"""Judging connectors in memory: all benchmarks are loaded once, then every method's pairs are scored on them."""
+"""Judging connectors in memory: all benchmarks are loaded once, then every method's pairs are scored on them.
+
+As in the main pipeline one half of every benchmark says which pairs a method picks, the other what they are worth.
+"""
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from hyma.evaluation.assess import embed_image, embed_text
 from hyma.evaluation.benchmark import Benchmark
 from hyma.evaluation.evaluator import Evaluator
+from hyma.evaluation.halves import HALVES, Half
 from hyma.evaluation.params import EvaluateParams
 from hyma.ranking.agreement import Agreement, agreement
 from hyma.stitching.connectors import Stitch
 
 Scores = dict[str, dict[str, float]]
 """Benchmark → pair → score."""
+Items = dict[str, np.ndarray]
+"""Benchmark → the pairs' scores of its items [P, I]."""
+
+
+@dataclass(frozen=True)
+class Halves:
+    """Scores on both halves of all benchmarks."""
+
+    choose: Scores
+    report: Scores
 
 
 class Judge:
@@ -23,10 +38,11 @@ class Judge:
         self, names: Sequence[str], images: Sequence[str], texts: Sequence[str], params: EvaluateParams
     ):
         """Load the benchmarks `names` and the features of the encoders on them."""
+        self.salt = params.salt
         self.evaluators: dict[str, Evaluator] = {}
         self.features: dict[str, dict[str, np.ndarray]] = {}
         for name in names:
-            bench = Benchmark(name)
+            bench = Benchmark(name, self.salt)
             self.evaluators[name] = bench.evaluators[bench.ranking(params)]
             self.features[name] = {slug: bench.features("image", slug) for slug in images} | {
                 slug: bench.features("text", slug) for slug in texts
@@ -38,20 +54,50 @@ class Judge:
         other.features = {name: of | {slug: change(of[slug])} for name, of in self.features.items()}
         return other
 
-    def items(self, stitches: Mapping[str, Stitch]) -> dict[str, np.ndarray]:
-        """Return each benchmark's item scores [P, I], pairs in the order of `stitches`."""
-        found: dict[str, list[np.ndarray]] = {name: [] for name in self.evaluators}
+    def parted(self, salt: int) -> "Judge":
+        """The same benchmarks in other halves."""
+        other = copy.copy(self)
+        other.salt = salt
+        other.evaluators = {
+            name: Evaluator(own.data, own.protocol, salt) for name, own in self.evaluators.items()
+        }
+        return other
+
+    def items(
+        self, stitches: Mapping[str, Stitch], salts: Sequence[int] = ()
+    ) -> dict[int, dict[Half, Items]]:
+        """Return each benchmark's item scores, half by half, pairs in the order of `stitches`.
+
+        Args:
+            stitches: pair → its connector.
+            salts: of the halves that are wanted; the judge's own, unless given.
+
+        Returns:
+            Salt → half → benchmark → [P, I].
+        """
+        parted = {salt: self.parted(salt).evaluators for salt in salts or (self.salt,)}
+        found: dict[int, dict[Half, dict[str, list[np.ndarray]]]] = {
+            salt: {half: {name: [] for name in self.evaluators} for half in HALVES} for salt in parted
+        }
         for pair, stitch in stitches.items():
             image, text = pair.split("-")
             for name, evaluator in self.evaluators.items():
                 features = self.features[name]
-                sides = embed_image(stitch, features[image]), embed_text(stitch, features[text])
-                found[name].append(evaluator.items(*sides))
-        return {name: np.stack(rows) for name, rows in found.items()}
+                marks = evaluator.marks(
+                    embed_image(stitch, features[image]), embed_text(stitch, features[text])
+                )
+                for salt, evaluators in parted.items():
+                    for half in HALVES:
+                        found[salt][half][name].append(marks.items(evaluators[name].of(half)))
+        return {
+            salt: {half: {name: np.stack(rows) for name, rows in of.items()} for half, of in halves.items()}
+            for salt, halves in found.items()
+        }
 
-    def scores(self, stitches: Mapping[str, Stitch]) -> Scores:
-        """Return every pair's score on every benchmark."""
-        return as_scores(self.items(stitches), list(stitches))
+    def scores(self, stitches: Mapping[str, Stitch]) -> Halves:
+        """Return every pair's score on both halves of every benchmark."""
+        (items,) = self.items(stitches).values()
+        return Halves(*(as_scores(items[half], list(stitches)) for half in HALVES))
 
 
 def as_scores(items: Mapping[str, np.ndarray], pairs: Sequence[str]) -> Scores:
@@ -69,21 +115,25 @@ def mean_scores(scores: Scores) -> dict[str, float]:
     }
 
 
-def compare(oracle: Scores, own: Scores) -> dict[str, float | None]:
+def compare(oracle: Scores, own: Halves) -> dict[str, float | None]:
     """The figures that studies report of a method against the oracle.
+
+    Args:
+        oracle: its scores on the reported halves.
+        own: the method's: it picks by one half, and is worth what it scores on the other.
 
     Returns:
         ``spearman`` and ``relative_regret`` on the mean score; ``spearman_benchmarks`` and ``ndcg@5``, means
         over the benchmarks; ``mean_score`` over all pairs and benchmarks.
     """
-    overall = agreement(mean_scores(oracle), mean_scores(own))
-    each = [agreement(oracle[name], own[name]) for name in oracle]
+    overall = agreement(mean_scores(oracle), mean_scores(own.choose))
+    each = [agreement(oracle[name], own.choose[name]) for name in oracle]
     return {
         "spearman": _number(overall["spearman"]),
         "relative_regret": _number(overall["relative_regret"]),
         "spearman_benchmarks": _mean(each, "spearman"),
         "ndcg@5": _mean(each, "ndcg@5"),
-        "mean_score": float(np.mean(list(mean_scores(own).values()))),
+        "mean_score": float(np.mean(list(mean_scores(own.report).values()))),
     }
 
 

@@ -2,6 +2,9 @@
 
 A method's agreement with grid search is bounded by grid search's agreement with itself: trained twice, it
 does not rank the pairs alike either. That ceiling stands beside every figure.
+
+Every seed parts the benchmarks into other halves, too. A method that picks by one half of a seed is held against other
+seeds' grid search on the other half of the same parting: no item is on both sides.
 """
 
 import zlib
@@ -10,54 +13,84 @@ from typing import Any
 
 import numpy as np
 
+from hyma.evaluation.halves import HALVES, Half
 from hyma.ranking.agreement import agreement
 from hyma.ranking.statistics import bootstrap_means, percentile_interval, t_interval
 from hyma.stitching.result import SearchResult
-from hyma.studies.judge import Judge, as_scores, compare
+from hyma.studies.judge import Halves, Items, Judge, as_scores, compare, mean_scores
 
 Json = dict[str, Any]
 MEASURES = ("spearman", "spearman_benchmarks", "ndcg@5", "relative_regret", "mean_score")
 
 
 def one_seed(
-    results: Mapping[str, SearchResult], judge: Judge, oracle: str, pairs: Sequence[str], resamples: int
+    results: Mapping[str, SearchResult],
+    judge: Judge,
+    oracle: str,
+    pairs: Sequence[str],
+    resamples: int,
+    salt: int,
+    salts: Sequence[int],
 ) -> Json:
     """Judge every method's result of one seed; the oracle's is among them.
 
+    Args:
+        results: method → what it found with this seed.
+        judge: the benchmarks.
+        oracle: whom methods are held against.
+        pairs: all pairs.
+        resamples: how often the items are drawn anew.
+        salt: of this seed's halves.
+        salts: of all seeds', by each of which the oracle is judged.
+
     Returns:
-        method → ``label``, ``seconds``, ``flops``, ``connectors`` (bool), ``scores`` (benchmark → pair → score) and
-        ``bootstrap``: 95% intervals of the figures under resampling of the benchmarks' items.
+        method → ``label``, ``seconds``, ``flops``, ``connectors`` (bool), ``choose`` (benchmark → pair → score that it
+        picks by), ``report`` (salt → the same of the reported half; the oracle's by all salts, of methods without
+        connectors none) and ``bootstrap``: 95% intervals of the figures under resampling of the benchmarks' items.
     """
-    items = {name: judge.items(result.stitches) for name, result in results.items() if result.stitches}
-    resampled = {name: _resample(found, resamples) for name, found in items.items()}
+    items = {
+        name: judge.items(result.stitches, salts if name == oracle else (salt,))
+        for name, result in results.items()
+        if result.stitches
+    }
+    truth_RP = _resample(items[oracle][salt]["report"], resamples, "report")
     content: Json = {}
     for name, result in results.items():
-        own = items.get(name)
-        scores = as_scores(own, pairs) if own else dict.fromkeys(judge.evaluators, result.scores)
-        drawn = resampled.get(name, np.tile([result.scores[pair] for pair in pairs], (resamples, 1)))
+        if own := items.get(name):
+            choose = as_scores(own[salt]["choose"], pairs)
+            choose_RP, report_RP = (_resample(own[salt][half], resamples, half) for half in HALVES)
+        else:
+            choose = dict.fromkeys(judge.evaluators, result.scores)
+            choose_RP, report_RP = np.tile([result.scores[pair] for pair in pairs], (resamples, 1)), None
         content[name] = {
             "label": result.label,
             "seconds": result.seconds,
             "flops": sum(result.flops.values()),
             "connectors": own is not None,
-            "scores": scores,
-            "bootstrap": _bootstrap(resampled[oracle], drawn, pairs, own is not None),
+            "choose": choose,
+            "report": {str(key): as_scores(halves["report"], pairs) for key, halves in (own or {}).items()},
+            "bootstrap": _bootstrap(truth_RP, choose_RP, report_RP, pairs),
         }
     return content
 
 
-def _resample(items: Mapping[str, np.ndarray], resamples: int) -> np.ndarray:
+def _resample(items: Items, resamples: int, half: Half) -> np.ndarray:
     """Mean scores over the benchmarks [R, P], each benchmark's items drawn with replacement.
 
-    The draws hang on the benchmark's name alone, so that all methods are judged on the same ones.
+    The draws hang on the benchmark's name and the half alone, so that all methods are judged on the same ones.
     """
     return np.mean(
-        [bootstrap_means(found, resamples, zlib.crc32(name.encode())) for name, found in items.items()],
+        [
+            bootstrap_means(found, resamples, zlib.crc32(f"{name}/{half}".encode()))
+            for name, found in items.items()
+        ],
         axis=0,
     )
 
 
-def _bootstrap(oracle_RP: np.ndarray, own_RP: np.ndarray, pairs: Sequence[str], connectors: bool) -> Json:
+def _bootstrap(
+    oracle_RP: np.ndarray, own_RP: np.ndarray, worth_RP: np.ndarray | None, pairs: Sequence[str]
+) -> Json:
     found = [
         agreement(dict(zip(pairs, oracle_P, strict=True)), dict(zip(pairs, own_P, strict=True)))
         for oracle_P, own_P in zip(oracle_RP.tolist(), own_RP.tolist(), strict=True)
@@ -66,43 +99,44 @@ def _bootstrap(oracle_RP: np.ndarray, own_RP: np.ndarray, pairs: Sequence[str], 
     for key in ("spearman", "relative_regret"):
         values = np.array([row[key] for row in found if row[key] is not None], float)
         content[key] = list(percentile_interval(values)) if len(values) else None
-    content["mean_score"] = list(percentile_interval(own_RP.mean(1))) if connectors else None
+    content["mean_score"] = None if worth_RP is None else list(percentile_interval(worth_RP.mean(1)))
     return content
 
 
-def summarise(runs: Sequence[Json], oracle: str) -> Json:
-    """Put the seeds' results together.
+def summarise(runs: Mapping[int, Json], oracle: str) -> Json:
+    """Put the results together, seed (and salt) by seed.
 
     Each seed of a method is compared with every seed of the oracle (the oracle itself with the other seeds:
     the ceiling), and the mean taken; mean and 95% interval are over the method's seeds.
     """
     content: Json = {"seeds": len(runs), "ceiling": oracle, "methods": {}}
-    for method in runs[0]:
-        rows = [_against(runs, oracle, method, own) for own in range(len(runs))]
+    first = next(iter(runs.values()))
+    for method in first:
+        rows = [_against(runs, oracle, method, own) for own in runs]
         measures = {key: _interval([row[key] for row in rows]) for key in MEASURES}
-        if not runs[0][method]["connectors"]:
+        if not first[method]["connectors"]:
             measures["mean_score"] = None
         content["methods"][method] = {
-            "label": runs[0][method]["label"],
-            "flops": float(np.mean([run[method]["flops"] for run in runs])),
-            "seconds": _interval([run[method]["seconds"] for run in runs]),
+            "label": first[method]["label"],
+            "flops": float(np.mean([run[method]["flops"] for run in runs.values()])),
+            "seconds": _interval([run[method]["seconds"] for run in runs.values()]),
             "picks": [row["pick"] for row in rows],
-            "bootstrap": runs[0][method]["bootstrap"],
+            "bootstrap": first[method]["bootstrap"],
         } | measures
     return content
 
 
-def _against(runs: Sequence[Json], oracle: str, method: str, own: int) -> Json:
-    others = [run for number, run in enumerate(runs) if method != oracle or number != own]
-    scores = runs[own][method]["scores"]
-    found = [compare(run[oracle]["scores"], scores) for run in others]
+def _against(runs: Mapping[int, Json], oracle: str, method: str, own: int) -> Json:
+    """A method's run with the seed `own` against the oracle's runs, on the halves of that seed."""
+    others = [run for seed, run in runs.items() if method != oracle or seed != own]
+    scores, half = runs[own][method]["choose"], str(own)
+    halves = Halves(scores, runs[own][method]["report"].get(half, scores))
+    found = [compare(run[oracle]["report"][half], halves) for run in others]
     result: Json = {}
     for key in MEASURES:
         values = [value for row in found if (value := row[key]) is not None]
         result[key] = float(np.mean(values)) if values else None
-    means = {
-        pair: float(np.mean([of[pair] for of in scores.values()])) for pair in next(iter(scores.values()))
-    }
+    means = mean_scores(scores)
     best = max(means.values())
     first = [pair for pair, value in means.items() if value == best]
     return result | {"pick": first[0] if len(first) == 1 else None}

@@ -107,7 +107,7 @@ def _case(
         result = hyma_search.search(features, params, connector, seed)
     except HymaError as error:  # the loss is not finite: a finding, not a failure of the study
         return {"failed": str(error)}
-    scores = mean_scores(judge.scores(result.stitches))
+    scores = mean_scores(judge.scores(result.stitches).report)
     own = {pair for pair in scores if pair.split("-")[0] == slug}
     return {
         "others": float(np.mean([score for pair, score in scores.items() if pair not in own])),

@@ -15,7 +15,7 @@ from hyma.common.names import PairName
 from hyma.ranking.agreement import agreement
 from hyma.stitching.result import SearchResult
 from hyma.stitching.training_set import TrainingFeatures
-from hyma.studies.judge import Judge, Scores, mean_scores
+from hyma.studies.judge import Halves, Judge, mean_scores
 
 Json = dict[str, Any]
 Search = Callable[[TrainingFeatures], SearchResult]
@@ -58,7 +58,7 @@ def study(
     features: TrainingFeatures,
     searches: Mapping[str, tuple[str, Search]],
     judge: Judge,
-    oracle: Scores,
+    oracle: Halves,
     parts: int,
 ) -> Json:
     """Run every method on every way of leaving pairs out.
@@ -67,7 +67,7 @@ def study(
         features: of all encoders.
         searches: method → its label and how to run it on features with pairs left out.
         judge: the benchmarks.
-        oracle: grid search's scores, trained on every pair.
+        oracle: grid search's scores, trained on every pair; what is left out is held against the reported halves.
         parts: number of folds.
 
     Returns:
@@ -94,18 +94,20 @@ def _case(
     features: TrainingFeatures,
     searches: Mapping[str, tuple[str, Search]],
     judge: Judge,
-    oracle: Scores,
+    oracle: Halves,
     left: Sequence[PairName],
 ) -> Json:
     names = ["-".join(pair) for pair in left]
-    truth = mean_scores(oracle)
+    truth = mean_scores(oracle.report)
     wanted = {name: truth[name] for name in names}
     found = {}
     for method, (_, search) in searches.items():
         result = search(replace(features, left_out=frozenset(left)))
-        own = mean_scores(judge.scores({name: result.stitches[name] for name in names}))
-        found[method] = _figures(wanted, own) | {"mean_score": float(np.mean(list(own.values())))}
-    found["additive"] = _figures(wanted, additive(truth, left, features.pairs)) | {"mean_score": None}
+        own = judge.scores({name: result.stitches[name] for name in names})
+        worth = float(np.mean(list(mean_scores(own.report).values())))
+        found[method] = _figures(wanted, mean_scores(own.choose)) | {"mean_score": worth}
+    known = additive(mean_scores(oracle.choose), left, features.pairs)
+    found["additive"] = _figures(wanted, known) | {"mean_score": None}
     return found
 
 
