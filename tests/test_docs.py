@@ -28,6 +28,7 @@ from tests.root import ROOT
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 DOCUMENTS = ("own", "data")
 WIDTHS = {"my_vit": 64, "my_file": 64, "my_words": 16, "colours": 3}
+WIDTHS |= {"my_vit_middle": 64, "my_vit_logits": 3, "my_words_short": 8}
 """Of the encoders that the examples make."""
 
 
@@ -125,7 +126,7 @@ def test_the_examples_make_a_valid_experiment(followed: Path) -> None:
     assert (followed / "metrics/names/checked.txt").is_file()
 
 
-@pytest.mark.parametrize("slug", ["my_vit", "my_file", "my_words"])
+@pytest.mark.parametrize("slug", sorted(WIDTHS.keys() - {"colours"}))
 def test_local_weights_load(followed: Path, slug: str) -> None:
     own = encoders(followed)[slug]
     encoder = load(own, field(own, slug), torch.device("cpu"))

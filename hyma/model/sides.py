@@ -21,9 +21,11 @@ from hyma.model.inputs import features
 
 PROBES = ((40, 56), (70, 50))
 """Sizes of pictures: a transform to one size makes the same shape of both."""
-
-
 WEIGHTS = ".safetensors"
+PLAIN = ("sentence-transformers",)
+"""Sources whose encoders take texts as they are: their identities say nothing of a transform."""
+UNKNOWN = ("custom", "precomputed")
+"""Sources of encoders that are known once they are brought along."""
 
 
 class Side:
@@ -132,8 +134,9 @@ class Side:
         configs.verify(folder, config, f"{self.place}/")
         configs.refuse_others(folder, config, self.place)
         encoder = self._read(self.params)
-        transform = getattr(config, self.place).transform
-        _warn_of_another_transform(_transform(encoder.identity), transform, self.place)
+        if self.params.source not in PLAIN:
+            transform = getattr(config, self.place).transform
+            _warn_of_another_transform(_transform(encoder.identity), transform, self.place)
         return encoder
 
     def _read(self, params: EncoderParams) -> Encoder:
@@ -155,7 +158,7 @@ class Side:
         own: dict[str, Any] = {"source": "custom", "name": self.slug, "revision": None, "unit_length": False}
         if self.params is not None:
             own = self.params.model_dump(include=configs.ENCODER)
-        none = own["source"] in ("custom", "precomputed") and self.object is None
+        none = own["source"] in PLAIN or (own["source"] in UNKNOWN and self.object is None)
         transform = "" if none else _transform(self.identity or self.encoder.identity)
         return EncoderEntry(
             slug=self.slug, weights=self.weights_place(), dim=self.dim, transform=transform, **own
