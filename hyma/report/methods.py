@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hyma.ranking import choice
-from hyma.report import markdown
+from hyma.report import markdown, similarity
 from hyma.report.inputs import label, picked
 from hyma.wording.markdown import decimal, flops, points, seconds, table, times
 
@@ -22,6 +22,7 @@ def page(ranking: Json) -> str:
         ranking,
         comparison=comparison(ranking),
         twice=twice(ranking) if ranking["oracle"] else "",
+        cka=similarity.words(ranking),
         methods=choice.by_cost(ranking),
         beaten=choice.dominated(ranking) if ranking["oracle"] else {},
     )
