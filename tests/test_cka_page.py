@@ -7,7 +7,7 @@ import pytest
 
 from hyma.common.params import validate
 from hyma.methods import calibrated_cka
-from hyma.report import methods, similarity
+from hyma.report import methods, similarity, similarity_picture
 from hyma.report.pictures import draw
 from hyma.stitching.params import ConnectorParams
 from tests.test_ranking import PAIRS, RECORDS, by_pair, record
@@ -89,7 +89,7 @@ def test_the_note_is_what_the_method_writes() -> None:
 
 
 def test_the_picture_shows_the_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
-    against, oracle, dimension = canvas(monkeypatch, similarity.draw, ranking()).axes
+    against, oracle, dimension = canvas(monkeypatch, similarity_picture.draw, ranking()).axes
     assert sorted(point for cloud in against.collections for point in cloud.get_offsets().tolist()) == sorted(
         [raw, calibrated] for raw, calibrated in zip(RAW, CALIBRATED, strict=True)
     )

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from hyma.common.names import MAIN, ORACLE
-from hyma.report import figures, similarity, trade_off
+from hyma.report import figures, similarity_picture, trade_off
 from hyma.report.inputs import Inputs, label, of_two
 
 
@@ -21,4 +21,4 @@ def draw(folder: Path, inputs: Inputs) -> None:
     if ranking["oracle"]:
         figures.cost_quality(folder / "cost.png", ranking)
         trade_off.methods(folder / "methods.png", inputs.ranking)
-    similarity.draw(folder / "cka.png", inputs.ranking)
+    similarity_picture.draw(folder / "cka.png", inputs.ranking)
