@@ -76,20 +76,30 @@ def ndcg(truth: np.ndarray, scores: np.ndarray, k: int) -> float | None:
     return float((found * discount).sum() / (ideal * discount).sum())
 
 
-def _correlations(truth: np.ndarray, scores: np.ndarray) -> Agreement:
-    """Rank correlations; of places, since infinite scores have no differences."""
-    names = ("spearman", "kendall", "weighted_tau")
-    place = _places(scores)
-    if np.ptp(truth) == 0 or place.max() == 0:
-        return dict.fromkeys(names, None if np.ptp(truth) == 0 else 0.0)
+def spearman(truth: np.ndarray, scores: np.ndarray) -> float | None:
+    """Spearman's ρ; 0 where the scores are all alike, None where the true ones are, or there are none."""
+    true_place, place = _places(truth), _places(scores)
+    if len(truth) == 0 or true_place.max() == 0:
+        return None
+    if place.max() == 0:
+        return 0.0
     from scipy import stats  # nearly a second: for those alone who compare
 
-    found = (
-        stats.spearmanr(truth, place),
-        stats.kendalltau(truth, place),
-        stats.weightedtau(truth, place, rank=None),
-    )
-    return {name: float(one.statistic) for name, one in zip(names, found, strict=True)}
+    return float(stats.spearmanr(true_place, place).statistic)
+
+
+def _correlations(truth: np.ndarray, scores: np.ndarray) -> Agreement:
+    """Rank correlations; of places, since infinite scores have no differences."""
+    rho, place = spearman(truth, scores), _places(scores)
+    if rho is None or place.max() == 0:
+        return dict.fromkeys(("spearman", "kendall", "weighted_tau"), rho)
+    from scipy import stats
+
+    found = {
+        "kendall": stats.kendalltau(truth, place),
+        "weighted_tau": stats.weightedtau(truth, place, rank=None),
+    }
+    return {"spearman": rho} | {name: float(one.statistic) for name, one in found.items()}
 
 
 def _places(scores: np.ndarray) -> np.ndarray:
