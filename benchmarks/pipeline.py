@@ -89,7 +89,7 @@ def costs(folder: Path) -> None:
             continue
         print(
             f"    {method}: {spent['seconds']:.1f} s and {spent['flops']:.3g} FLOPs of search; times cheaper than "
-            f"grid search: {spent['seconds_ratio']:.1f} in seconds, {spent['flops_ratio']:.1f} in FLOPs"
+            f"grid search: {spent['time_ratio']:.1f} in CPU seconds, {spent['flops_ratio']:.1f} in FLOPs"
         )
 
 

@@ -3,23 +3,24 @@
 Writes metrics/probes.json, and what it says of the pairs to models/search/unimodal/.
 """
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from hyma.common import settings
 from hyma.common.experiment import names
 from hyma.common.files import write_json
+from hyma.common.timing import Stopwatch
 from hyma.evaluation.benchmark import Benchmark
 from hyma.evaluation.halves import choosing
 from hyma.evaluation.params import EvaluateParams
 from hyma.evaluation.probes import caption_retrieval, linear_probe
 from hyma.search.params import UnimodalParams
 from hyma.search.unimodal import published, search
-from hyma.stitching.result import save
+from hyma.stitching.result import save, timed
 from stages._run import run
 
 NOT_PROBED = {
@@ -36,12 +37,11 @@ def main() -> None:
     seed, own = settings.read("seed", int), settings.read("unimodal", UnimodalParams)
     salt = settings.read("evaluate", EvaluateParams).salt
     benchmarks = [Benchmark(name, salt) for name in names("benchmarks")]
-    start = time.perf_counter()
-    sides = {
-        "image": _images(first_of(benchmarks, "classification"), seed),
-        "text": _texts(first_of(benchmarks, "retrieval")),
-    }
-    seconds = time.perf_counter() - start
+    with Stopwatch().running() as spent:
+        sides = {
+            "image": _images(first_of(benchmarks, "classification"), seed),
+            "text": _texts(first_of(benchmarks, "retrieval")),
+        }
     write_json(Path("metrics/probes.json"), {side: found and found.content for side, found in sides.items()})
     strength, notes, flops = {}, {}, 0.0
     for side, given in (("image", own.image), ("text", own.text)):
@@ -51,7 +51,8 @@ def main() -> None:
         strength[side] = said or (found.content["scores"] if found else dict.fromkeys(slugs, 0.0))
         measured = str(found.content["metric"]) if found else NOT_PROBED[side]
         notes[f"{side} side"] = "published scores" if said else measured
-    save(search(strength["image"], strength["text"], seconds, flops, notes), Path("models/search/unimodal"))
+    result = search(strength["image"], strength["text"], flops, notes)
+    save(timed(result, spent, torch.get_num_threads()), Path("models/search/unimodal"))
 
 
 @dataclass(frozen=True)

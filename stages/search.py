@@ -17,6 +17,7 @@ from hyma.common.params import Section
 from hyma.common.sources import code
 from hyma.methods import known, trains
 from hyma.methods import load as load_method
+from hyma.methods.shared.run import run_method
 from hyma.stitching.params import ConnectorParams
 from hyma.stitching.result import save
 from hyma.stitching.training_set import TrainingFeatures
@@ -51,7 +52,7 @@ def main() -> None:
     connector, seed = settings.read("connector", ConnectorParams), settings.read("seed", int)
 
     def search(name: str, folder: Path) -> None:
-        found = load_method(name).search(features(), own(name), connector, seed)
+        found = run_method(name, features(), own(name), connector, seed)
         found.notes |= settings.by_rule(f"search.{name}", own(name))
         save(found, folder)
 

@@ -63,7 +63,7 @@ def test_seconds_do_not_count(tmp_path: Path) -> None:
     assert figures(tmp_path, ["a.json"]) == before
     (tmp_path / "a.json").write_text('{"seconds": 2.5, "score": 3}')
     assert figures(tmp_path, ["a.json"]) != before
-    page = "It took 3.2 s, 1.5× less time.\n\n| method | score | seconds |\n|--|--|--|\n| a | 5 | 3.2 |\n"
+    page = "It took 3.2 s, 1.5× less CPU time.\n\n| method | score | seconds |\n|--|--|--|\n| a | 5 | 3.2 |\n"
     assert without_seconds(page) == without_seconds(page.replace("3.2", "4.1").replace("less", "more"))
     assert without_seconds(page) != without_seconds(page.replace("5 |", "6 |"))
     table = "<table>\n<tr><th>a</th><th>seconds</th></tr>\n\n<tr><td>5</td><td>3.2</td></tr></table>"

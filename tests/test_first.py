@@ -12,7 +12,13 @@ PAIRS = ["a-x", "a-y", "b-x", "b-y"]
 
 def record(label: str, *scores: float, connectors: str = "none", **more: Any) -> Json:
     found = dict(zip(PAIRS, scores, strict=False))
-    return {"label": label, "scores": found, "failed": {}, "connectors": connectors, "seconds": 1.5} | more
+    return {
+        "label": label,
+        "scores": found,
+        "failed": {},
+        "connectors": connectors,
+        "cpu_seconds": 1.5,
+    } | more
 
 
 def rows(page: str) -> list[list[str]]:
@@ -64,7 +70,7 @@ def test_closed_forms_judge_and_the_others_are_shown() -> None:
         ["3", "b × y", "40.0", "20.0", "2"],
         ["4", "a × x", "20.0", "10.0", "1"],
     ]
-    assert "6.0 s of computing" in page.replace("\n", " ")  # of all four
+    assert "6.0 s of CPU time" in page.replace("\n", " ")  # of all four
 
 
 def test_without_closed_forms_all_judge_and_a_failure_is_said() -> None:

@@ -78,7 +78,7 @@ def test_it_ends_with_a_ranking_and_a_model(none: tuple[Project, str]) -> None:
     assert ranking["winner"]["method"] in ranking["scores"].keys() - {"grid"}
     whole = sum(read(project, "models/grid/whole.json")["flops"].values())
     for cost in ranking["cost"].values():
-        assert cost["seconds_ratio"] is None
+        assert cost["time_ratio"] is None
         assert cost["flops_ratio"] == (pytest.approx(whole / cost["flops"]) if cost["flops"] else None)
     model = StitchedModel.from_pretrained(project.folder / "models/best", device="cpu")
     assert model.pair == first

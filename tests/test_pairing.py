@@ -14,7 +14,7 @@ INF = float("inf")
 
 
 def scores(rows: list[list[float]]) -> dict[str, float]:
-    """Pair → score, of a table of image encoders a, b, … and text encoders x, y, …"""
+    """Pair → score, of a table: image encoders a, b, … down, text encoders x, y, … across."""
     return {f"{'abcdef'[i]}-{'xyzuvw'[t]}": s for i, row in enumerate(rows) for t, s in enumerate(row)}
 
 

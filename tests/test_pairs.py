@@ -214,7 +214,9 @@ def test_failed_pairs_come_last() -> None:
 def answer(label: str, *scores: float, failed: tuple[str, ...] = ()) -> SearchResult:
     own = dict(zip(("a-x", "b-x", "a-y", "b-y"), scores, strict=False))
     reasons = dict.fromkeys(failed, "lost")
-    return SearchResult(label, own, 2.5, {"solves": 3.0, "drawing": 1.0}, failed=reasons, steps=7)
+    return SearchResult(
+        label, own, 2.5, {"solves": 3.0, "drawing": 1.0}, failed=reasons, steps=7, cpu_seconds=5.0
+    )
 
 
 def test_tables() -> None:
@@ -235,8 +237,8 @@ def test_tables() -> None:
     ]
     assert frame.columns.tolist() == ["image", "text", "cca", "cca_rank", "grid", "grid_rank"]
     costs = found.costs()
-    assert costs.columns.tolist() == ["label", "flops", "seconds", "steps"]
-    assert costs.loc["cca"].tolist() == ["CCA", 4.0, 2.5, 7]
+    assert costs.columns.tolist() == ["label", "flops", "seconds", "cpu_seconds", "steps"]
+    assert costs.loc["cca"].tolist() == ["CCA", 4.0, 2.5, 5.0, 7]
     agreed = found.agreement()
     expected = agreement(results["grid"].scores, results["cca"].scores | {"b-y": -np.inf})
     assert agreed.index.tolist() == ["cca"]

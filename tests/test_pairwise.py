@@ -267,7 +267,6 @@ def test_seed(name: str) -> None:
     assert same(first, again)
     assert first.flops == again.flops
     assert not same(first, other)
-    assert first.seconds > 0
     assert first.history == {}  # the steps of different pairs make no common curve
 
 

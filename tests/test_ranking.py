@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from hyma.common.errors import HymaError
 from hyma.common.files import read_json, write_json
+from hyma.ranking import choice
 from hyma.ranking import rank as ranking
 from hyma.ranking.agreement import agreement
 from hyma.ranking.rank import summary
@@ -49,10 +50,14 @@ def record(label: str, seconds: float, **more: Any) -> Json:
     """A method's record; one that is given scores has no connectors."""
     kept: Json = {"scores": {}, "failed": {}, "notes": {}, "steps": 0 if "scores" in more else 10}
     connectors = "none" if "scores" in more else "one-sided"
-    return kept | {"label": label, "seconds": seconds, "connectors": connectors} | more
+    taken = {"seconds": seconds, "cpu_seconds": seconds, "threads": 2}
+    return kept | taken | {"label": label, "connectors": connectors} | more
 
 
-RECORDS = {"hyma": record("HYMA", 90.0, notes={"start": "closed form"}), "grid": record("grid search", 60.0)}
+RECORDS = {
+    "hyma": record("HYMA", 90.0, notes={"start": "closed form"}, cpu_seconds=30.0),
+    "grid": record("grid search", 60.0, cpu_seconds=120.0),
+}
 
 
 def benchmark(scores: dict[str, list[float]], metric: str = "top-1 accuracy", **more: Any) -> Json:
@@ -173,19 +178,28 @@ def test_a_benchmark_that_cannot_tell_pairs_apart_is_left_out_of_the_mean() -> N
 def test_cost_and_summary() -> None:
     found = ranked()
     assert found["cost"]["hyma"] == {
-        "flops": 1e11, "seconds": 90.0, "flops_ratio": close(12), "seconds_ratio": close(2 / 3),
+        "flops": 1e11, "seconds": 90.0, "cpu_seconds": 30.0, "threads": 2,
+        "flops_ratio": close(12), "time_ratio": close(4),
         "parts": {"connector forward": 4e10, "hypernetwork": 6e10},
     }  # fmt: skip
-    assert [found["cost"]["grid"][key] for key in ("flops_ratio", "seconds_ratio")] == [1, 1]
+    assert [found["cost"]["grid"][key] for key in ("flops_ratio", "time_ratio")] == [1, 1]
     assert summary(found) == {
         "winner": {"pair": "mid-words", "method": "hyma", "score": close(0.58)},
         "hyma": {
             "score": close(0.58), "spearman": found["mean"]["hyma"]["spearman"],
             "ndcg@5": found["mean"]["hyma"]["ndcg@5"], "relative_regret": close(0.2625),
             "spearman_own": found["own"]["hyma"]["mean"]["spearman"],
-            "flops_ratio": close(12), "seconds_ratio": close(2 / 3),
+            "flops_ratio": close(12), "time_ratio": close(4),
         },
     }  # fmt: skip
+
+
+def test_on_a_gpu_the_clock_counts() -> None:
+    records = {name: own | {"threads": 0} for name, own in RECORDS.items()}
+    found = rank(_whole(), FLOPS, records, PROBES)
+    assert found["cost"]["hyma"]["time_ratio"] == close(2 / 3)
+    assert not choice.on_cpu(found)
+    assert choice.on_cpu(ranked())
 
 
 def test_unimodal() -> None:
@@ -239,7 +253,7 @@ def test_any_method_is_compared() -> None:
     found = rank(contents, costs, records, PROBES)
     assert (found["overall"]["lot"]["pair"], found["overall"]["lot"]["regret"]) == ("big-bert", 0)
     assert found["cost"]["lot"]["flops_ratio"] == close(1000)
-    assert found["cost"]["lot"]["seconds_ratio"] == close(120)
+    assert found["cost"]["lot"]["time_ratio"] == close(240)
     assert found["winner"]["pair"] == "mid-words"
     assert list(summary(found)) == ["winner", "hyma", "lot"]
     turned = rank({name: content | {"protocol": "paper"} for name, content in contents.items()},
@@ -298,7 +312,7 @@ def test_a_method_that_scores_all_pairs_alike_is_judged_by_expectation(tmp_path:
     assert [entry[key] for key in ("spearman", "kendall", "weighted_tau")] == [0, 0, 0]
     assert found["mean"]["lot"].keys().isdisjoint({"pair", "picks", "regret_std"})
     # It computes nothing: no ratio can be told, nor goes into the summary.
-    ratios = ("flops_ratio", "seconds_ratio")
+    ratios = ("flops_ratio", "time_ratio")
     assert [found["cost"]["lot"][key] for key in ("flops", "seconds", *ratios)] == [0, 0.1, None, None]
     assert summary(found)["lot"].keys() == {"spearman", "spearman_own", "ndcg@5", "relative_regret"}
     write_json(tmp_path / "ranking.json", found)
@@ -398,7 +412,7 @@ def test_without_an_oracle_methods_have_a_pick_a_cost_and_no_worth(tmp_path: Pat
     assert found["overall"] == {"hyma": {"score": close(0.58), "pair": "mid-words", "picks": 1}}
     # The whole grid's FLOPs are counted; its seconds nobody knows.
     cost = found["cost"]["hyma"]
-    assert (cost["flops_ratio"], cost["seconds_ratio"]) == (close(12), None)
+    assert (cost["flops_ratio"], cost["time_ratio"]) == (close(12), None)
     assert found["winner"] == {"pair": "mid-words", "method": "hyma", "score": close(0.58)}
     assert found["scores"] == {"hyma": ranked()["scores"]["hyma"]}
     assert summary(found)["hyma"] == {"score": close(0.58), "flops_ratio": close(12)}

@@ -100,6 +100,8 @@ def test_only_the_best_are_trained() -> None:
         if pair in ("plain-turned", "wide-noise"):
             assert own.scores[pair] == found.scores[pair]
     assert own.seconds > found.seconds
+    assert own.cpu_seconds > found.cpu_seconds > 0
+    assert own.threads == found.threads == torch.get_num_threads()
 
 
 def test_refinement_is_grid_search_from_there() -> None:

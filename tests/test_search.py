@@ -588,7 +588,7 @@ def answer(pair: str, seconds: float, seed: int = 0) -> SearchResult:
     stitch = Stitch(spec, weights, l2, l2)
     return SearchResult(
         "grid search", {pair: seconds / 10}, seconds, {"InfoNCE": 4 * seconds}, {pair: stitch}, {f"{pair}2": "lost"},
-        2, {"samples": "9"}, history, [(1, pair, 0.5)],
+        2, {"samples": "9"}, history, [(1, pair, 0.5)], cpu_seconds=2 * seconds, threads=2,
     )  # fmt: skip
 
 
@@ -598,6 +598,7 @@ def record(pair: str, seconds: float) -> dict[str, Any]:
         "label": "grid search", "scores": {pair: seconds / 10}, "seconds": seconds,
         "flops": {"InfoNCE": 4 * seconds}, "failed": {f"{pair}2": "lost"}, "steps": 2, "notes": {"samples": "9"},
         "history": {"step": [1.0, 2.0], "loss": [0.1 + seconds, 0.2]}, "connectors": "one-sided", "gradients": {},
+        "cpu_seconds": 2 * seconds, "threads": 2,
     }  # fmt: skip
 
 
@@ -624,6 +625,7 @@ def test_merge() -> None:
     first, second = answer("vit-bert", 1.5), answer("vit-mini", 2.5)
     joined = result.merge(iter([first, second]))
     assert (joined.label, joined.steps, joined.seconds) == ("grid search", 4, 4.0)
+    assert (joined.cpu_seconds, joined.threads) == (8.0, 2)
     assert joined.scores == {"vit-bert": 0.15, "vit-mini": 0.25}
     assert joined.failed == {"vit-bert2": "lost", "vit-mini2": "lost"}
     assert (joined.flops, joined.notes) == ({"InfoNCE": 16.0}, {"samples": "9"})

@@ -127,7 +127,12 @@ def run_of(shift: float, noise: list[float]) -> Json:
     """One seed's results by hand: the oracle scores 0.1, 0.2, 0.3 and a bit; `lot` scores all alike."""
     grid_scores = {pair: 0.1 * n + extra for n, (pair, extra) in enumerate(zip(NAMES, noise, strict=True), 1)}
     own = {"a-t": 0.3 + shift, "b-t": 0.2, "c-t": 0.1}
-    common = {"seconds": 2.0 + shift, "flops": 10.0, "bootstrap": {"spearman": None, "relative_regret": None}}
+    common = {
+        "seconds": 2.0 + shift,
+        "cpu_seconds": 4.0 + shift,
+        "flops": 10.0,
+        "bootstrap": {"spearman": None, "relative_regret": None},
+    }
     one = common | {"connectors": True}
     return {
         "grid": one | {"label": "grid search"} | scored(grid_scores),
@@ -152,6 +157,7 @@ def test_seeds_put_together_by_hand() -> None:
     turned = found["methods"]["turned"]
     assert turned["spearman"]["values"] == pytest.approx([(-1 - 1 - 0.5) / 3] * 3)
     assert turned["seconds"]["mean"] == pytest.approx(2.3)
+    assert turned["cpu_seconds"]["mean"] == pytest.approx(4.3)
     assert turned["seconds"]["low"] < 2.0 < 2.6 < turned["seconds"]["high"]
     lot = found["methods"]["lot"]
     assert lot["spearman"]["mean"] == 0.0

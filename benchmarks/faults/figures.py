@@ -9,12 +9,12 @@ from typing import Any
 
 Figures = dict[str, str]
 """File of an output, relative to the project → digest of what it says."""
-TIMED = {"seconds", "seconds_ratio", "digest"}
+TIMED = {"seconds", "cpu_seconds", "time_ratio", "digest"}
 """Keys of json; a record's digest covers its seconds."""
 TIMED_PICTURE = "cost.png"
 """It shows seconds: only that it is whole counts."""
 ABOUT_TIME = re.compile(r"second|time|cheaper|revision")
-IN_PROSE = re.compile(r"(< |&lt; )?\d[\d.,]* ?(s\b|×)|(less|more) time")
+IN_PROSE = re.compile(r"(< |&lt; )?\d[\d.,]* ?(s\b|×)|(less|more) (CPU )?time")
 EMBEDDED = re.compile(r"data:image/[^\"]*")
 """Pictures within the page: one shows seconds."""
 ROW, CELL = re.compile(r"<tr.*?</tr>", re.DOTALL), re.compile(r"<t[hd][^>]*>(.*?)</t[hd]>", re.DOTALL)

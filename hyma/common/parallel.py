@@ -27,6 +27,11 @@ def workers(items: int, device: torch.device) -> int:
     return max(1, min(torch.get_num_threads(), items)) if device.type == "cpu" else 1
 
 
+def threads(device: torch.device) -> int:
+    """Return how many threads compute on a CPU, all computations together; 0 where it is not a CPU that does."""
+    return torch.get_num_threads() if device.type == "cpu" else 0
+
+
 def side_by_side(work: Callable[[Item], Result], items: Sequence[Item], device: torch.device) -> list[Result]:
     """Return what `work` makes of each item, in order; the first failure, by that order, is raised.
 

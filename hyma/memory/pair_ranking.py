@@ -74,12 +74,13 @@ class Ranking:
         return frame
 
     def costs(self) -> "pd.DataFrame":
-        """Return a row a method: ``label``, ``flops``, ``seconds`` and optimizer ``steps`` of its search."""
+        """Return a row a method: ``label``, ``flops``, ``seconds``, ``cpu_seconds`` and ``steps`` of its search."""
         rows = {
             name: {
                 "label": result.label,
                 "flops": sum(result.flops.values()),
                 "seconds": result.seconds,
+                "cpu_seconds": result.cpu_seconds,
                 "steps": result.steps,
             }
             for name, result in self.results.items()

@@ -4,7 +4,6 @@ Jamieson & Talwalkar 2016, "Non-stochastic best arm identification and hyperpara
 one round of training and dropping.
 """
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar
@@ -67,7 +66,6 @@ def search(features: TrainingFeatures, params: Params, connector: ConnectorParam
     costs = {pair: flops.grid({pair: features.spec(pair, connector)}, batch, 1) for pair in features.seen}
     sizes = rung_sizes(len(costs), params.keep)
     _check(params, _cost(costs, features.seen), len(sizes))
-    start = time.perf_counter()
     data = Normalised(features, connector)
     found: dict[PairName, SearchResult] = {}
     schedule: list[int] = []
@@ -89,7 +87,6 @@ def search(features: TrainingFeatures, params: Params, connector: ConnectorParam
         best_first = sorted(survivors, key=lambda pair: found[pair].scores["-".join(pair)], reverse=True)
     return replace(
         merge(found[pair] for pair in features.seen),
-        seconds=time.perf_counter() - start,
         flops=_spent(costs, found),
         failed=left_out(features),
         notes={"pairs a rung": _listed(sizes), "steps a pair, by rung": _listed(schedule)},

@@ -1,7 +1,5 @@
 """Linear centred kernel alignment, the unbiased estimator (Kornblith et al. 2019, Song et al. 2012)."""
 
-import time
-
 from hyma.methods.shared import similarity
 from hyma.methods.shared.training_free import Sample, SampleParams, score_pairs, square_flops
 from hyma.stitching.flops import Parts
@@ -28,10 +26,9 @@ def cost(shapes: Shapes, params: Params, compared: int | None = None) -> Parts:
 
 def search(features: TrainingFeatures, params: Params, connector: ConnectorParams, seed: int) -> SearchResult:
     """Score pairs by their CKA: a Gram matrix an encoder, an inner product of two a pair."""
-    start = time.perf_counter()
     sample = Sample(features, params.samples, connector, seed)
     gram = similarity.centred_gram
     scores, failed = score_pairs(sample, gram, gram, similarity.alignment)
     notes = {"samples": str(sample.count)}
-    seconds, shapes = time.perf_counter() - start, Shapes.of(features, connector, seed)
-    return SearchResult(LABEL, scores, seconds, cost(shapes, params, len(scores)), failed=failed, notes=notes)
+    flops = cost(Shapes.of(features, connector, seed), params, len(scores))
+    return SearchResult(LABEL, scores, flops=flops, failed=failed, notes=notes)

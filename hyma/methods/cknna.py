@@ -1,7 +1,5 @@
 """CKNNA: centred kernel alignment over mutual nearest neighbours alone (Huh et al. 2024)."""
 
-import time
-
 from torch import Tensor
 
 from hyma.methods.shared import similarity
@@ -32,7 +30,6 @@ def search(features: TrainingFeatures, params: Params, connector: ConnectorParam
     Raises:
         HymaError: if k is not below the number of samples.
     """
-    start = time.perf_counter()
     sample = Sample(features, params.samples, connector, seed)
     sample.check_neighbours("cknna", params.k)
 
@@ -41,5 +38,5 @@ def search(features: TrainingFeatures, params: Params, connector: ConnectorParam
 
     scores, failed = score_pairs(sample, gram, gram, similarity.alignment)
     notes = {"samples": str(sample.count), "k": str(params.k)}
-    seconds, shapes = time.perf_counter() - start, Shapes.of(features, connector, seed)
-    return SearchResult(LABEL, scores, seconds, cost(shapes, params, len(scores)), failed=failed, notes=notes)
+    flops = cost(Shapes.of(features, connector, seed), params, len(scores))
+    return SearchResult(LABEL, scores, flops=flops, failed=failed, notes=notes)

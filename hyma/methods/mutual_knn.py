@@ -1,7 +1,5 @@
 """Mutual nearest neighbours: how many neighbours of a sample both encoders agree on (Huh et al. 2024)."""
 
-import time
-
 from torch import Tensor
 
 from hyma.methods.shared import similarity
@@ -30,7 +28,6 @@ def search(features: TrainingFeatures, params: Params, connector: ConnectorParam
     Raises:
         HymaError: if k is not below the number of samples.
     """
-    start = time.perf_counter()
     sample = Sample(features, params.samples, connector, seed)
     sample.check_neighbours("mutual_knn", params.k)
 
@@ -39,5 +36,5 @@ def search(features: TrainingFeatures, params: Params, connector: ConnectorParam
 
     scores, failed = score_pairs(sample, neighbours, neighbours, similarity.overlap)
     notes = {"samples": str(sample.count), "k": str(params.k)}
-    seconds, flops = time.perf_counter() - start, cost(Shapes.of(features, connector, seed), params)
-    return SearchResult(LABEL, scores, seconds, flops, failed=failed, notes=notes)
+    flops = cost(Shapes.of(features, connector, seed), params)
+    return SearchResult(LABEL, scores, flops=flops, failed=failed, notes=notes)

@@ -1,7 +1,5 @@
 """SVCCA: mean canonical correlation of the encoders' main directions (Raghu et al. 2017)."""
 
-import time
-
 from pydantic import Field
 from torch import Tensor
 
@@ -41,7 +39,6 @@ def _comparison(count: int, kept: int, other: int) -> float:
 
 def search(features: TrainingFeatures, params: Params, connector: ConnectorParams, seed: int) -> SearchResult:
     """Score pairs by their SVCCA: a singular value decomposition an encoder, a product and a small one a pair."""
-    start = time.perf_counter()
     sample = Sample(features, params.samples, connector, seed)
     flops = {
         "decomposition": decomposition_flops(Shapes.of(features, connector, seed), params.samples),
@@ -57,4 +54,4 @@ def search(features: TrainingFeatures, params: Params, connector: ConnectorParam
 
     scores, failed = score_pairs(sample, leading, leading, compare)
     notes = {"samples": str(sample.count), "variance kept": str(params.variance)}
-    return SearchResult(LABEL, scores, time.perf_counter() - start, flops, failed=failed, notes=notes)
+    return SearchResult(LABEL, scores, flops=flops, failed=failed, notes=notes)

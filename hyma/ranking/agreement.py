@@ -95,11 +95,12 @@ def _correlations(truth: np.ndarray, scores: np.ndarray) -> Agreement:
         return dict.fromkeys(("spearman", "kendall", "weighted_tau"), rho)
     from scipy import stats
 
-    found = {
+    more = {
         "kendall": stats.kendalltau(truth, place),
         "weighted_tau": stats.weightedtau(truth, place, rank=None),
     }
-    return {"spearman": rho} | {name: float(one.statistic) for name, one in found.items()}
+    found: Agreement = {name: float(one.statistic) for name, one in more.items()}
+    return {"spearman": rho} | found
 
 
 def _places(scores: np.ndarray) -> np.ndarray:

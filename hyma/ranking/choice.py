@@ -13,6 +13,17 @@ CLOSE = 0.01
 """A pick is good if its regret is at most this share of the best pair's score."""
 
 
+def on_cpu(ranking: Json) -> bool:
+    """Whether the searches ran on a CPU, so that CPU seconds say what they took."""
+    return bool(ranking["cost"][reference(ranking)]["threads"])
+
+
+def threads(ranking: Json) -> list[int]:
+    """How many CPU threads the searches had: one number, unless some ran where there were more."""
+    counts = {own["threads"] for own in ranking["cost"].values() if own["flops"] and own["threads"]}
+    return sorted(counts)
+
+
 def pareto(points: Sequence[tuple[float, ...]]) -> list[int]:
     """Numbers of the points that no other one dominates, the lower the better in every coordinate."""
     return [

@@ -218,6 +218,7 @@ def _figures(
                 "all_pairs": None if worth is None else _finite(float(np.mean(list(worth["mean"].values())))),
                 "flops": cost["flops"],
                 "seconds": cost["seconds"],
+                "cpu_seconds": cost.get("cpu_seconds"),
             }
     return result
 

@@ -77,7 +77,7 @@ def rank(
         "choosing": {method: _finite(of) for method, of in choosing.items()},
         "own_scores": {method: record["scores"] for method, record in records.items()},
         "unimodal": unimodal(probes, found.reported(ORACLE) or {}) if probes and full else None,
-        "cost": costs(flops, {method: record["seconds"] for method, record in records.items()}, full),
+        "cost": costs(flops, records, full),
         "winner": won,
     }
 
@@ -124,7 +124,7 @@ def summary(ranking: Json) -> Json:
             continue
         agreed = {key: ranking["mean"][method].get(key) for key in ("spearman", "ndcg@5", "relative_regret")}
         agreed |= {"spearman_own": ranking["own"][method]["mean"].get("spearman")}
-        ratios = {"flops_ratio": cost["flops_ratio"], "seconds_ratio": cost["seconds_ratio"]}
+        ratios = {"flops_ratio": cost["flops_ratio"], "time_ratio": cost["time_ratio"]}
         result[method] = {"score": ranking["overall"][method]["score"]} | agreed | ratios
         result[method] = {key: value for key, value in result[method].items() if value is not None}
     return result

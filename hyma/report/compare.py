@@ -21,10 +21,13 @@ FIGURES: dict[str, tuple[str, Show]] = {
     "spearman": ("ρ", decimal),
     "ndcg@5": ("NDCG@5", decimal),
     "flops": ("FLOPs", flops),
+    "cpu_seconds": ("CPU seconds", seconds),
     "seconds": ("seconds", seconds),
 }
 """A method's figures: key → name, and how it is shown."""
-OF_ORACLE = ("score", "all_pairs", "flops", "seconds")
+TAKEN = ("flops", "cpu_seconds", "seconds")
+"""Those that say what it took."""
+OF_ORACLE = ("score", "all_pairs", *TAKEN)
 """Those that say anything of the oracle, which agrees with itself."""
 
 
@@ -106,10 +109,7 @@ def _row(found: Json, method: str, key: str) -> list[str]:
     own = found["methods"][method]["runs"]
     first, last = (own[run][key] for run in _ends(found))
     digits = decimal if key in ("spearman", "ndcg@5") else points
-    if key in ("flops", "seconds"):
-        changed = _ratio(first, last)
-    else:
-        changed = "" if key == "pair" else _change(first, last, digits)
+    changed = "" if key == "pair" else _ratio(first, last) if key in TAKEN else _change(first, last, digits)
     noise = _luck(found, method, key)
     values = [_shown(own[run], key) for run in found["runs"]]
     name = f"{label(found, method)}: {FIGURES[key][0]}"
@@ -183,7 +183,7 @@ def _change(first: float | None, last: float | None, show: Show) -> str:
     return f"{'+' if last > first else '−'}{show(abs(last - first))}"
 
 
-def _ratio(first: float, last: float) -> str:
+def _ratio(first: float | None, last: float | None) -> str:
     if not first or not last or times(max(first, last) / min(first, last)) == "1.0×":
         return ""
     return f"{times(first / last)} less" if last < first else f"{times(last / first)} more"

@@ -94,7 +94,7 @@ def cost_quality(path: Path, ranking: Json) -> None:
         for row, (method, cost) in enumerate(ranking["cost"].items()):
             reached = 100 * ranking["overall"][method]["oracle_score"]
             axes.scatter(cost["flops"], reached, s=110, color=COLOURS[row % len(COLOURS)], zorder=3)
-            note = f"{label(ranking, method)}\n{cost['seconds']:.0f} s"
+            note = f"{label(ranking, method)}\n{cost['cpu_seconds']:.0f} s of CPU time"
             axes.annotate(
                 note, (cost["flops"], reached), xytext=(10, -4), textcoords="offset points", va="top"
             )

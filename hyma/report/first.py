@@ -39,7 +39,7 @@ def page(records: Mapping[str, Json]) -> str:
         {"order": order},
         judges=[own["label"] for own in judges.values()],
         picks={own["label"]: picked(pick(own["scores"])) for own in told.values()},
-        seconds=sum(own["seconds"] for own in records.values()),
+        seconds=sum(own["cpu_seconds"] for own in records.values()),
         table=table(header, rows, left=2) if order else "",
     )
 

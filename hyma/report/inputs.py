@@ -1,11 +1,12 @@
 """What the pages are made of, and how they call methods and picks."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hyma.common.names import MAIN, ORACLE
-from hyma.wording.markdown import pair
+from hyma.ranking import choice
+from hyma.wording.markdown import pair, seconds
 
 Json = dict[str, Any]
 
@@ -39,6 +40,31 @@ def label(ranking: Json, method: str) -> str:
 def picked(compared: Json) -> str:
     """The pair that a method puts first."""
     return f"any of {compared['picks']} alike" if compared["pair"] is None else pair(compared["pair"])
+
+
+def time_words(ranking: Json) -> tuple[str, str]:
+    """What a ratio of times is called, below and above: CPU time, or on a GPU time on the clock."""
+    kind = "CPU time" if choice.on_cpu(ranking) else "time"
+    return f"less {kind}", f"more {kind}"
+
+
+def taken(*spent: Json) -> str:
+    """What searches took in all: time of the CPU, or on a GPU on the clock."""
+    on_cpu = all(own["threads"] for own in spent)
+    total = sum(own["cpu_seconds" if on_cpu else "seconds"] for own in spent)
+    return f"{seconds(total)} s of CPU time" if on_cpu else f"{seconds(total)} s"
+
+
+def clocked(spent: Json) -> str:
+    """What a search took: time of the CPU, if it ran on one, and on the clock."""
+    clock = f"{seconds(spent['seconds'])} s"
+    return f"{seconds(spent['cpu_seconds'])} s, on the clock {clock}" if spent["threads"] else clock
+
+
+def many(threads: Sequence[int]) -> str:
+    """How many threads searches had."""
+    low, high = min(threads), max(threads)
+    return f"{low} thread{'s' * (low > 1)} each" if low == high else f"{low} to {high} threads"
 
 
 def of_two(inputs: Inputs) -> Inputs:

@@ -8,7 +8,7 @@ from jinja2 import Environment
 
 from hyma.common.names import MAIN, ORACLE
 from hyma.ranking import choice
-from hyma.report.inputs import label, picked
+from hyma.report.inputs import clocked, label, many, picked, taken, time_words
 from hyma.wording import markdown as words
 from hyma.wording import templates
 
@@ -61,5 +61,15 @@ def environment(autoescape: bool = False) -> Environment:
     made = templates.environment("hyma.report", autoescape)
     made.filters |= {show.__name__: show for show in (labels, span, arrows, value, picked)}
     made.filters["bold"] = "**{}**".format
-    made.globals |= {"MAIN": MAIN, "ORACLE": ORACLE, "choice": choice, "label": label, "picked": picked}
+    made.globals |= {
+        "MAIN": MAIN,
+        "ORACLE": ORACLE,
+        "choice": choice,
+        "label": label,
+        "picked": picked,
+        "time_words": time_words,
+        "taken": taken,
+        "clocked": clocked,
+        "many": many,
+    }
     return made

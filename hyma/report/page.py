@@ -11,7 +11,7 @@ from hyma.ranking import choice
 from hyma.report import methods, ranking
 from hyma.report.gallery import RIGHT, UNIT, Item, Judged, sample
 from hyma.report.html import Cell, Column, Picture, figure, heated, render, thumbnail
-from hyma.report.inputs import Inputs, label, of_two, picked
+from hyma.report.inputs import Inputs, label, of_two, picked, time_words
 from hyma.wording.markdown import cheaper, decimal, pair, points
 
 Json = dict[str, Any]
@@ -95,7 +95,7 @@ def tiles(found: Json) -> list[tuple[str, str]]:
     if MAIN in found["cost"]:
         spent, whole = found["cost"][MAIN], found["overall"][MAIN]
         work, _, fewer = cheaper(spent["flops_ratio"], "fewer FLOPs", "more FLOPs").partition(" ")
-        time, _, less = cheaper(spent["seconds_ratio"], "less time", "more time").partition(" ")
+        time, _, less = cheaper(spent["time_ratio"], *time_words(found)).partition(" ")
         shown += [
             (work, f"{fewer} than {oracle}"),
             (time, f"{less} than {oracle}"),

@@ -1,14 +1,15 @@
 """HYMA's search: one hypernetwork is trained on all pairs and predicts every connector."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
+from hyma.common import parallel
 from hyma.common.errors import HymaError
 from hyma.common.names import PairName
+from hyma.common.timing import Stopwatch
 from hyma.search import flops as network_flops
 from hyma.search.closed_form import Whitening, shared_space
 from hyma.search.network import (
@@ -24,7 +25,7 @@ from hyma.stitching.connectors import Connector, ConnectorSpec
 from hyma.stitching.normalised import Normalised
 from hyma.stitching.pair_losses import pair_losses
 from hyma.stitching.params import ConnectorParams
-from hyma.stitching.result import SearchResult
+from hyma.stitching.result import SearchResult, timed
 from hyma.stitching.shapes import Shapes
 from hyma.stitching.table import Table, mapped
 from hyma.stitching.trainer import Backward, Step, train
@@ -85,7 +86,8 @@ def search(
             f"params.yaml: hyma.bm: {params.bm} pairs a step, but there are only {len(features.seen)} pairs"
         )
     shapes = Shapes.of(features, connector, seed)
-    start = time.perf_counter()
+    watch = Stopwatch()
+    spent = watch.start()
     data, specs = Normalised(features, connector), _specs(shapes, two_sided)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -104,14 +106,14 @@ def search(
         LABEL,
         observe=lambda: norms.append(network.gradient_norms()),
     )
-    result = SearchResult(LABEL, {}, 0.0, steps=len(history.rows), history=history.columns())
+    result = SearchResult(LABEL, {}, steps=len(history.rows), history=history.columns())
     result.pair_accuracy = history.pair_accuracy
     after = norms[round(len(norms) * params.warmup) :] or norms
     result.gradients = gradient_statistics(torch.stack(after), [*features.images, *features.texts])
     _predict(network, data, specs, result)
-    result.seconds = time.perf_counter() - start
+    watch.stop(spent)
     result.flops = _cost(network, specs, shapes, params)  # the meta device would import PyTorch's compiler
-    return result
+    return timed(result, spent, parallel.threads(features.train.device))
 
 
 @torch.no_grad()

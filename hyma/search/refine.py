@@ -71,6 +71,7 @@ def search(
         scores=record["scores"] | refined.scores,
         stitches=stitches | refined.stitches,
         seconds=record["seconds"] + refined.seconds,
+        cpu_seconds=record["cpu_seconds"] + refined.cpu_seconds,
         steps=record["steps"] + refined.steps,
         flops={BEFORE: sum(record["flops"].values())} | spent,
         notes={"refined": ", ".join(best), "steps a pair": str(steps)},

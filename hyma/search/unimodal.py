@@ -11,10 +11,10 @@ LABEL = "best uni-modal pair"
 Scores = Mapping[str, float]
 
 
-def search(image: Scores, text: Scores, seconds: float, flops: float, notes: dict[str, str]) -> SearchResult:
+def search(image: Scores, text: Scores, flops: float, notes: dict[str, str]) -> SearchResult:
     """Score each pair by how far its encoders stand above their side's mean, in standard deviations."""
     scores = {f"{i}-{t}": _standing(image, i) + _standing(text, t) for i in image for t in text}
-    return SearchResult(LABEL, scores, seconds, {"probes": flops}, notes=notes)
+    return SearchResult(LABEL, scores, flops={"probes": flops}, notes=notes)
 
 
 def _standing(strength: Scores, slug: str) -> float:

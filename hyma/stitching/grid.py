@@ -3,7 +3,6 @@
 `training` also serves the methods that train connectors pair by pair on another budget.
 """
 
-import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -13,12 +12,13 @@ import torch
 
 from hyma.common import parallel
 from hyma.common.names import PairName
+from hyma.common.timing import Stopwatch
 from hyma.stitching import flops
 from hyma.stitching.connectors import Connector, initialise
 from hyma.stitching.normalised import Normalised
 from hyma.stitching.pair_losses import pair_losses
 from hyma.stitching.params import ConnectorParams, GridParams, TrainingParams
-from hyma.stitching.result import SearchResult, merge
+from hyma.stitching.result import SearchResult, merge, timed
 from hyma.stitching.shapes import Shapes
 from hyma.stitching.trainer import train
 from hyma.stitching.training_set import TrainingFeatures
@@ -99,17 +99,20 @@ def training(
 ) -> Callable[[PairName], SearchResult]:
     """What trains one of `pairs` by `train_pair`; their encoders are normalised here, once for all.
 
-    The seconds of each pair are its share of the machine's, so that their sum is what the search took.
+    The seconds of each pair are its share of the machine's, the CPU seconds its share of the process's, so that their
+    sums are what the search took.
     """
-    share = 1 / parallel.workers(len(pairs), features.train.device)
-    began = time.perf_counter()
-    normalised = data or Normalised(_of(features, pairs), connector)
-    before = (time.perf_counter() - began) / len(pairs)
+    watch, threads = Stopwatch(), parallel.threads(features.train.device)
+    with watch.running() as shared:
+        normalised = data or Normalised(_of(features, pairs), connector)
 
     def train_one(pair: PairName) -> SearchResult:
         start = starts.get(pair) if starts else None
-        found = train_pair(features, params, connector, seed, pair, steps, start, normalised, label)
-        return replace(found, seconds=before + found.seconds * share)
+        with watch.running() as spent:
+            found = train_pair(features, params, connector, seed, pair, steps, start, normalised, label)
+        spent.seconds += shared.seconds / len(pairs)
+        spent.cpu_seconds += shared.cpu_seconds / len(pairs)
+        return timed(found, spent, threads)
 
     return train_one
 
@@ -131,7 +134,7 @@ def train_pair(
     data: Normalised | None = None,
     label: str = LABEL,
 ) -> SearchResult:
-    """Train one pair's connector.
+    """Train one pair's connector; what that takes is for the caller to time.
 
     Args:
         features: of all encoders, or of this pair's at least.
@@ -149,7 +152,6 @@ def train_pair(
     """
     name = "-".join(pair)
     own_seed = zlib.crc32(f"{seed}/{name}".encode())
-    began = time.perf_counter()
     normalised = data or Normalised(_of(features, [pair]), connector)
     spec = features.spec(pair, connector)
     start = start or initialise(spec, torch.Generator().manual_seed(own_seed))
@@ -171,7 +173,7 @@ def train_pair(
         lambda: normalised.held_out_loss(pair, dict(weights), connector.logit_scale),
         steps,
     )
-    found = SearchResult(label, {name: normalised.score(pair, dict(weights))}, time.perf_counter() - began)
+    found = SearchResult(label, {name: normalised.score(pair, dict(weights))})
     stitches = {name: normalised.stitch(pair, spec, dict(weights))}
     return replace(found, stitches=stitches, steps=len(history.rows), history=history.columns())
 

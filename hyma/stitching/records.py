@@ -86,8 +86,9 @@ def merge(records: Sequence[Record]) -> Record:
     joined = records[0] | {"history": {}}
     for key in ("scores", "failed"):
         joined[key] = {pair: value for record in records for pair, value in record[key].items()}
-    for key in ("seconds", "steps"):
+    for key in ("seconds", "cpu_seconds", "steps"):
         joined[key] = sum(record[key] for record in records)
+    joined["threads"] = max(record["threads"] for record in records)
     joined["flops"] = added([record["flops"] for record in records])
     return joined
 

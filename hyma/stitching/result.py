@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from hyma.common import sealed
 from hyma.common.errors import HymaError
+from hyma.common.timing import Spent
 from hyma.stitching import records
 from hyma.stitching.records import Record, added
 
@@ -25,7 +26,7 @@ class SearchResult:
     """The method's name for people."""
     scores: dict[str, float]
     """The method's own score of each pair, higher is better; comparable within the method only."""
-    seconds: float
+    seconds: float = 0.0
     """Wall-clock time of the search alone, features already in memory."""
     flops: dict[str, float] = field(default_factory=dict)
     """What the search cost in floating-point operations, by part."""
@@ -43,6 +44,15 @@ class SearchResult:
     """(step, pair, accuracy in the batch) for every pair of every step."""
     gradients: dict[str, dict[str, float]] = field(default_factory=dict)
     """Encoder → how its gradient behaved: see `hyma.search.hyma_search.gradient_statistics`."""
+    cpu_seconds: float = 0.0
+    """CPU time of the search alone: that of all its threads, added up."""
+    threads: int = 0
+    """How many threads it computed with; 0 on a GPU, and where nothing was computed."""
+
+
+def timed(result: SearchResult, spent: Spent, threads: int) -> SearchResult:
+    """The result with what its search took."""
+    return replace(result, seconds=spent.seconds, cpu_seconds=spent.cpu_seconds, threads=threads)
 
 
 def save(result: SearchResult, folder: Path, name: str = "result") -> None:
@@ -98,6 +108,8 @@ def merge(results: Iterable[SearchResult]) -> SearchResult:
         joined.stitches.update(result.stitches)
         joined.failed.update(result.failed)
     joined.seconds = sum(result.seconds for result in (first, *others))
+    joined.cpu_seconds = sum(result.cpu_seconds for result in (first, *others))
+    joined.threads = max(result.threads for result in (first, *others))
     joined.steps = sum(result.steps for result in (first, *others))
     joined.flops = added([result.flops for result in (first, *others)])
     return joined

@@ -25,7 +25,8 @@ def study(
 
     Returns:
         ``steps`` (the epochs of params.yaml for every bm) and ``data`` (epochs raised until every pair sees as
-        much as with the bm of params.yaml): lists of {bm, epochs, steps, flops, seconds, figures}; ``skipped``.
+        much as with the bm of params.yaml): lists of {bm, epochs, steps, flops, seconds, cpu_seconds,
+        figures}; ``skipped``.
     """
     pairs = len(features.pairs)
     content: Json = {"pairs": pairs, "steps": [], "data": [], "skipped": [bm for bm in values if bm > pairs]}
@@ -43,6 +44,7 @@ def study(
                     "steps": result.steps,
                     "flops": sum(result.flops.values()),
                     "seconds": result.seconds,
+                    "cpu_seconds": result.cpu_seconds,
                 }
                 | compare(oracle.report, judge.scores(result.stitches))
             )

@@ -36,14 +36,22 @@ def study(
 
     Returns:
         ``budget`` (captions that each pair sees, repeats counted), ``rows``: a list of {name, captions (different
-        ones), seen, flops, seconds, figures}, and ``batches``: what grid search costs by batch size, counted.
+        ones), seen, flops, seconds, cpu_seconds, figures}, and ``batches``: what grid search costs by batch size,
+        counted.
     """
     samples, pairs = len(features.train), len(features.pairs)
     steps = flops.steps(samples, hyma.batch, hyma.epochs)
     budget = steps * min(hyma.batch, samples) * hyma.bm // pairs
     specs = {pair: features.spec(pair, connector) for pair in features.pairs}
     rows = [
-        {"name": name, "captions": captions, "seen": seen, "flops": spent, "seconds": result.seconds}
+        {
+            "name": name,
+            "captions": captions,
+            "seen": seen,
+            "flops": spent,
+            "seconds": result.seconds,
+            "cpu_seconds": result.cpu_seconds,
+        }
         | compare(oracle.report, judge.scores(result.stitches))
         for name, captions, seen, spent, result in _runs(features, hyma, full, connector, seed, budget, specs)
     ]

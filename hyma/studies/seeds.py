@@ -44,8 +44,8 @@ def one_seed(
         salts: of all seeds', by each of which the oracle is judged.
 
     Returns:
-        method → ``label``, ``seconds``, ``flops``, ``connectors`` (bool), ``choose`` (benchmark → pair → score that it
-        picks by), ``report`` (salt → the same of the reported half; the oracle's by all salts, of methods without
+        method → ``label``, ``seconds``, ``cpu_seconds``, ``flops``, ``connectors`` (bool), ``choose`` (benchmark → pair →
+        score that it picks by), ``report`` (salt → the same of the reported half; the oracle's by all salts, of methods without
         connectors none) and ``bootstrap``: 95% intervals of the figures under resampling of the benchmarks' items.
     """
     items = {
@@ -65,6 +65,7 @@ def one_seed(
         content[name] = {
             "label": result.label,
             "seconds": result.seconds,
+            "cpu_seconds": result.cpu_seconds,
             "flops": sum(result.flops.values()),
             "connectors": own is not None,
             "choose": choose,
@@ -120,6 +121,7 @@ def summarise(runs: Mapping[int, Json], oracle: str) -> Json:
             "label": first[method]["label"],
             "flops": float(np.mean([run[method]["flops"] for run in runs.values()])),
             "seconds": _interval([run[method]["seconds"] for run in runs.values()]),
+            "cpu_seconds": _interval([run[method]["cpu_seconds"] for run in runs.values()]),
             "picks": [row["pick"] for row in rows],
             "bootstrap": first[method]["bootstrap"],
         } | measures

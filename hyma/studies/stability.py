@@ -69,7 +69,7 @@ def study(
 
     Returns:
         ``encoder`` (the one made wild), ``remedies`` and ``cases``: {decoder, remedy, wild, others (the mean score
-        of the other encoders' pairs), own (of its own), gradients, seconds; or failed}.
+        of the other encoders' pairs), own (of its own), gradients, seconds, cpu_seconds; or failed}.
     """
     slug = next(iter(features.images))
     table = features.images[slug]
@@ -114,6 +114,7 @@ def _case(
         "own": float(np.mean([scores[pair] for pair in own])),
         "gradients": _of_images(result, features),
         "seconds": result.seconds,
+        "cpu_seconds": result.cpu_seconds,
     }
 
 

@@ -36,8 +36,10 @@ def flops(value: float) -> str:
     return f"{value:.0f} FLOPs"
 
 
-def seconds(value: float) -> str:
+def seconds(value: float | None) -> str:
     """A time that was taken."""
+    if value is None:
+        return "–"
     return f"{value:.1f}" if value >= 0.05 else "< 0.1"
 
 

@@ -5,7 +5,6 @@ all methods are, on held-out images that had no part in either. Letters: N capti
 on, D / E the widths of an image and a text encoder, R / S their components kept, K directions.
 """
 
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -74,7 +73,6 @@ class Stitching:
         connector: ConnectorParams,
         seed: int,
     ):
-        self.start = time.perf_counter()
         self.features, self.connector = features, connector
         self.data = Normalised(features, connector)
         wanted = params.samples + params.validation
@@ -86,7 +84,7 @@ class Stitching:
         self.image_rows_N, self.text_rows_N = image_rows[order[split:]], text_rows[order[split:]]
         self.flops = dict.fromkeys(PARTS, 0.0)
         self.chosen: list[Setting] = []
-        self.result = SearchResult(label, {}, 0.0, self.flops)
+        self.result = SearchResult(label, {}, flops=self.flops)
 
     def image(self, slug: str) -> Tensor:
         """An image encoder's unit vectors to fit on, [N, D]."""
@@ -177,11 +175,11 @@ class Stitching:
         self.result.failed["-".join(pair)] = reason
 
     def finish(self) -> SearchResult:
-        """Return the answer, with its seconds and notes."""
+        """Return the answer, with its notes."""
         notes = {"samples": str(len(self.image_rows_N)), "validation": str(len(self.image_rows_V))}
         for name in self.chosen[0] if self.chosen else {}:
             notes[name] = summary([setting[name] for setting in self.chosen])
-        return replace(self.result, seconds=time.perf_counter() - self.start, notes=notes)
+        return replace(self.result, notes=notes)
 
 
 def canonical(

@@ -3,13 +3,15 @@
 from typing import Any
 
 from hyma import methods
+from hyma.common import parallel
 from hyma.common.errors import HymaError
 from hyma.common.params import Section
+from hyma.common.timing import Stopwatch
 from hyma.search import hyma_search, refine
 from hyma.search.params import HymaParams, RefineParams
 from hyma.stitching import grid
 from hyma.stitching.params import ConnectorParams, GridParams
-from hyma.stitching.result import SearchResult, as_record
+from hyma.stitching.result import SearchResult, as_record, timed
 from hyma.stitching.training_set import TrainingFeatures
 
 OWN: dict[str, type[Section]] = {"grid": GridParams, "hyma": HymaParams, "refine": RefineParams}
@@ -34,7 +36,7 @@ def run_method(
     seed: int,
     before: SearchResult | None = None,
 ) -> SearchResult:
-    """Search with one method.
+    """Search with one method; note what it took.
 
     Args:
         name: one of `known`.
@@ -55,4 +57,6 @@ def run_method(
         if before is None:
             raise HymaError("refine starts from HYMA's connectors; search with hyma, too")
         return refine.search(features, settings, connector, seed, as_record(before), before.stitches)
-    return methods.load(name).search(features, settings, connector, seed)
+    with Stopwatch().running() as spent:
+        found: SearchResult = methods.load(name).search(features, settings, connector, seed)
+    return timed(found, spent, parallel.threads(features.train.device))

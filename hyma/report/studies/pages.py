@@ -82,4 +82,4 @@ def _figures(row: Json) -> list[str]:
     """What a search gave and cost, as the tables of pairs a step and of the budget have it."""
     rho, both, ndcg = (decimal(row[key]) for key in ("spearman", "spearman_benchmarks", "ndcg@5"))
     regret, mean = points(row["relative_regret"]), points(row["mean_score"])
-    return [rho, both, ndcg, regret, mean, flops(row["flops"]), f"{row['seconds']:.1f}"]
+    return [rho, both, ndcg, regret, mean, flops(row["flops"]), f"{row['cpu_seconds']:.1f}"]
