@@ -122,7 +122,7 @@ def test_the_card_holds_the_runs_figures(exported: Path) -> None:
     for line in (
         "| mine | top-1 accuracy | 25.0 | 2.0 | top-5 accuracy 50.0 | 7 |",
         "Of 2 pairs, grid search puts this one in place 2.",
-        "- HYMA: 1 GFLOPs, 2.0 s, 4.0× fewer FLOPs than grid search; ρ = 0.750 with its ranking",
+        "- HYMA: 1 GFLOPs, 2.0 s of CPU time, 4.0× fewer FLOPs than grid search; ρ = 0.750 with its ranking",
         "| image | timm | `test_resnet` | – | `image_encoder`, in this folder | 96 |",
         "mean over the benchmarks 50.0",
     ):
