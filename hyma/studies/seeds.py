@@ -44,9 +44,10 @@ def one_seed(
         salts: of all seeds', by each of which the oracle is judged.
 
     Returns:
-        method → ``label``, ``seconds``, ``cpu_seconds``, ``flops``, ``connectors`` (bool), ``choose`` (benchmark → pair →
-        score that it picks by), ``report`` (salt → the same of the reported half; the oracle's by all salts, of methods without
-        connectors none) and ``bootstrap``: 95% intervals of the figures under resampling of the benchmarks' items.
+        method → ``label``, ``seconds``, ``cpu_seconds``, ``flops``, ``connectors`` (bool), ``choose`` (benchmark → pair
+        → score that it picks by), ``report`` (salt → the same of the reported half; the oracle's by all salts, of
+        methods without connectors none) and ``bootstrap``: 95% intervals of the figures under resampling of the
+        benchmarks' items.
     """
     items = {
         name: judge.items(result.stitches, salts if name == oracle else (salt,))
