@@ -41,6 +41,8 @@ SLOW_FILES = (
         "gpu_benchmark",
         "terminal",
         "faults",
+        "beside",
+        "fetched",
     ),
 )
 """Of tests/test_<name>.py: those that start processes, or work for long."""

@@ -87,7 +87,7 @@ def create(folder: Path) -> "Project":
             name
             and (ROOT / name).is_file()
             and name != "dvc.lock"
-            and name.split("/")[0] not in ("metrics", "reports")
+            and name.split("/")[0] not in ("metrics", "reports", "experiments")
         ):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, folder / name)

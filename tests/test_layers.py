@@ -10,7 +10,18 @@ from hyma.common.sources import imported, modules
 
 ROOT = Path(__file__).parent.parent
 LAYERS = (
-    *("common", "wording", "embedded", "readers", "encoders", "stitching", "search", "methods", "evaluation"),
+    *(
+        "common",
+        "wording",
+        "embedded",
+        "fetched",
+        "readers",
+        "encoders",
+        "stitching",
+        "search",
+        "methods",
+        "evaluation",
+    ),
     *("ranking", "studies", "report", "model", "memory", "plan", "cli"),
 )
 """Lowest first: hyma's packages. What is touched often stands where nothing imports it."""

@@ -30,6 +30,7 @@ BY_NAME = {
     "untrained": ALL_METHODS,
     "search": ALL_METHODS,
     "study_seeds": ALL_METHODS,
+    "fetch": modules("hyma.fetched"),
     "extract_image": modules("hyma.encoders.sources"),
     "extract_text": modules("hyma.encoders.sources"),
 }
@@ -44,6 +45,7 @@ READERS = {"hyma/model/of_run.py"}
 """Modules of the library that read sections by themselves."""
 NAMES = "metrics/names"
 PARAMS = Path("params.yaml")
+NEEDS_NETWORK = "fetch"
 CHECKS_ALL = "check"
 """The one stage that reads the whole of params.yaml, and depends on the file itself."""
 
@@ -167,7 +169,7 @@ def named(file: Path, function: str) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("name", [name for name in STAGES if name != CHECKS_ALL])
+@pytest.mark.parametrize("name", [name for name in STAGES if name not in (CHECKS_ALL, NEEDS_NETWORK)])
 def test_read_params_are_declared(name: str, scratch: Project) -> None:
     """Every stage does its work with params and settings that hold only what it declares, and none but its inputs.
 

@@ -12,7 +12,9 @@ import yaml
 
 from hyma.common import params
 from hyma.encoders.base.params import HUB
+from hyma.fetched.params import FOLDER
 from hyma.methods import load
+from hyma.plan import missing
 from hyma.plan.experiment import Experiment, read
 from hyma.plan.gather import gather
 from hyma.plan.page import page
@@ -45,7 +47,7 @@ def preset(name: str) -> Experiment:
 
 
 def test_all_are_here() -> None:
-    assert [file.stem for file in PRESETS] == ["own-data", "paper-27", "paper-3"]
+    assert [file.stem for file in PRESETS] == ["own-data", "paper-27", "paper-3", "real"]
 
 
 @pytest.mark.parametrize("name", [file.stem for file in PRESETS])
@@ -58,7 +60,9 @@ def test_valid_to_the_last_section(name: str) -> None:
     assert (found.world, found.zoo.image, found.zoo.text) == ({}, {}, {})
     assert found.device == "auto"
     encoders = [*found.image_encoders.values(), *found.text_encoders.values()]
-    assert {encoder.weights for encoder in encoders} == {HUB}
+    fetched = {f"{FOLDER}/{thing}" for thing in found.fetch}
+    for encoder in encoders:
+        assert encoder.weights == HUB or any(encoder.weights.startswith(thing) for thing in fetched)
     assert {"classification", "retrieval"} <= {TASKS[data.format] for data in found.benchmarks.values()}
 
 
@@ -158,12 +162,16 @@ def test_planned_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr("hyma.plan.weights._cached", lambda *_: False)
+    monkeypatch.setattr("hyma.plan.missing.shutil.which", lambda name: name)
     plan = gather(Path())
     stages, images, texts = plan["stages"], len(found.image_encoders), len(found.text_encoders)
-    assert (plan["ready"], stages["problem"], stages["run"]) == ("no", None, stages["total"])
+    ready = "after downloads" if found.fetch else "no"
+    assert (plan["ready"], stages["problem"], stages["run"]) == (ready, None, stages["total"])
     data = {f"training.{slug}" for slug in found.training} | {
         f"benchmarks.{slug}" for slug in found.benchmarks
     }
+    if found.fetch:  # the run gets them by itself
+        data = set()
     missing = {item["where"]: item for item in plan["missing"]["missing"]}
     assert missing.keys() == data
     if name in PAPER:
@@ -173,11 +181,12 @@ def test_planned_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: 
         lines = {item["get"]: item["bytes"] for item in plan["missing"]["downloads"]}
         assert lines["hf download timm/deit_small_patch16_224.fb_in1k"] == pytest.approx(87e6, rel=0.01)
     encoders = [*found.image_encoders.values(), *found.text_encoders.values()]
-    fetched = [encoder for encoder in encoders if not encoder.name.startswith("package:")]
-    assert len(plan["missing"]["downloads"]) == len(fetched)
+    hub = [encoder for encoder in encoders if encoder.weights == HUB and ":" not in encoder.name]
+    assert len(plan["missing"]["downloads"]) == len(hub) + len(found.fetch)
     ran = {stage: count["run"] for stage, count in stages["by_name"].items()}
     expected = {
         "prepare": len(found.benchmarks),
+        **({"fetch": len(found.fetch)} if found.fetch else {}),
         "image_weights": images,
         "text_weights": texts,
         "extract_image": 1,
@@ -195,3 +204,22 @@ def test_planned_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: 
             own["whole"] * own["pairs"] / own["all"]
         )
     page(plan)
+
+
+def test_without_debian_its_packages_are_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("hyma.plan.missing.shutil.which", lambda _: None)
+    asked = [(item["where"], item["get"]) for item in missing.look(preset("real"), {}, {})["missing"]]
+    assert ("fetch.clipart", "put openclipart-svg_*.deb into data/downloads") in asked
+    assert ("fetch.stamps", "install dpkg") in asked
+    assert len(asked) == 2 * 3
+
+
+def test_real_is_all_defaults() -> None:
+    """No setting was chosen on its benchmarks: it has none, but that all pairs are trained."""
+    given = params.load(ROOT / "presets/real.yaml")
+    assert given.keys() == {
+        "oracle", "fetch", "training", "benchmarks", "image_encoders", "text_encoders", "search"
+    }  # fmt: skip
+    assert given["search"].keys() == {"methods"}
+    assert given["search"]["methods"] == params.load(ROOT / "params.yaml")["search"]["methods"]

@@ -167,7 +167,7 @@ def checked(content: dict[str, Any]) -> dict[str, Any]:
 
 class TestWrittenDown:
     def test_every_section_is_a_setting_or_names_what_is_the_users(self) -> None:
-        assert {*SETTINGS, *LEAST, "world", "zoo"} == Experiment.model_fields.keys()
+        assert {*SETTINGS, *LEAST, "fetch", "world", "zoo"} == Experiment.model_fields.keys()
         assert len(set(SETTINGS)) == len(SETTINGS)
 
     @pytest.mark.usefixtures("folder")

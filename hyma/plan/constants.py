@@ -13,8 +13,10 @@ DRAWN = 500.0
 """Pictures a second that the embedded world draws."""
 START = {"light": 0.5, "torch": 3.0, "timm": 6.0, "open_clip": 6.0, "sentence-transformers": 10.0}
 """Seconds until a stage's process has imported what it needs, by the heaviest of it."""
+FETCHED = {"clipart": 40.0, "stamps": 10.0, "efficientnet_lite": 15.0, "wordllama": 10.0}
+"""Seconds until what is fetched has been unpacked and written, once its packages are here."""
 LIGHT = {
-    *("world", "prepare_training", "prepare", "image_weights", "text_weights"),
+    *("fetch", "world", "prepare_training", "prepare", "image_weights", "text_weights"),
     *("recorded", "first", "finals", "rank", "report"),
 }
 """Stages without torch."""

@@ -90,6 +90,8 @@ class Clock:
             case "world" if instance in own.world:
                 shown = sum(found.images for found in self.rows.values() if found)
                 return (own.world[instance].label_images + shown) / constants.DRAWN
+            case "fetch":
+                return constants.FETCHED.get(instance)
             case "train_image_encoder" if instance in own.zoo.image:
                 images = sum(world.label_images for world in own.world.values())
                 return self._trained(instance, images * own.zoo.image[instance].epochs)

@@ -17,6 +17,7 @@ from hyma.embedded.world.params import WorldParams
 from hyma.embedded.zoo.params import ZooParams
 from hyma.encoders.base.params import PUBLISHED, ExtractParams, ImageEncoderParams, TextEncoderParams
 from hyma.evaluation.params import EvaluateParams
+from hyma.fetched.params import Fetched, FetchParams
 from hyma.methods import known, load
 from hyma.methods.shared.switch import SearchParams
 from hyma.model.params import WINNER, ExportParams
@@ -47,6 +48,7 @@ class Experiment(Section):
     leaks: LeaksKind = Field(
         "report", description="what becomes of training pictures that are in a benchmark, too"
     )
+    fetch: dict[Fetched, FetchParams] = Field(default_factory=dict)
     world: dict[Slug, WorldParams] = Field(default_factory=dict, max_length=1)
     zoo: ZooParams = _section()
     training: dict[Slug, DataSource] = Field(min_length=1, max_length=1)

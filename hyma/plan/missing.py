@@ -8,12 +8,14 @@ from pathlib import Path
 import torch
 
 from hyma.encoders.base.params import HUB
+from hyma.fetched.packages import DOWNLOADS
+from hyma.fetched.params import BYTES, DEBIAN, FOLDER
 from hyma.plan import weights
 from hyma.plan.encoders import Encoder
 from hyma.plan.experiment import Experiment
 from hyma.plan.models import PACKAGE, text_folder
 from hyma.plan.published import SETS
-from hyma.plan.rows import Rows, drawn
+from hyma.plan.rows import Rows, drawn, fetched
 from hyma.plan.weights import Item
 from hyma.readers.base.params import DataSource
 from hyma.readers.base.prepare import FIRST_FILE
@@ -33,9 +35,10 @@ def look(
     experiment: Experiment, encoders: dict[str, Encoder], rows: dict[str, Rows | None]
 ) -> dict[str, list[Item]]:
     """Everything missing, as ``missing`` (somebody has to get it) and ``downloads`` (the run gets it by itself)."""
-    missing = [*_device(experiment), *_data(experiment), *_files(experiment)]
+    missing = [*_device(experiment), *_packages(experiment), *_data(experiment), *_files(experiment)]
     missing += [item for encoder in encoders.values() for item in of_encoder(encoder, experiment)]
     downloads = [item for encoder in encoders.values() for item in weights.downloads(encoder, rows)]
+    downloads += _fetched(experiment)
     return {"missing": missing, "downloads": downloads}
 
 
@@ -44,11 +47,31 @@ def _device(experiment: Experiment) -> Iterator[Item]:
         yield {"where": "device", "what": "no GPU that PyTorch can use", "get": "set it to auto or cpu"}
 
 
+def _packages(experiment: Experiment) -> Iterator[Item]:
+    """Debian's packages, where there is nothing that gets or reads them."""
+    for name in experiment.fetch:
+        for package in () if (Path(FOLDER) / name).is_dir() else DEBIAN.get(name, ()):
+            there = next(DOWNLOADS.glob(f"{package}_*.deb"), None) is not None
+            for program, needed in (("apt-get", not there), ("dpkg-deb", True)):
+                if needed and shutil.which(program) is None:
+                    get = f"put {package}_*.deb into {DOWNLOADS}" if program == "apt-get" else "install dpkg"
+                    yield {"where": f"fetch.{name}", "what": f"no {program} for {package}", "get": get}
+
+
+def _fetched(experiment: Experiment) -> Iterator[Item]:
+    """What the run fetches by itself."""
+    for name in experiment.fetch:
+        if not (Path(FOLDER) / name).is_dir():
+            what, get = "packages of Debian or PyPI", f"python -m stages.fetch {name}"
+            yield {"where": f"fetch.{name}", "what": what, "get": get, "bytes": BYTES[name]}
+
+
 def _data(experiment: Experiment) -> Iterator[Item]:
     for part, sources in (("training", experiment.training), ("benchmarks", experiment.benchmarks)):
         for slug, source in sources.items():
             root, expected = Path(source.path), FIRST_FILE[source.format]
-            if drawn(experiment, source) is not None or _found(source, root):
+            made = drawn(experiment, source) is not None or fetched(experiment, source.path)
+            if made or _found(source, root):
                 continue
             what = f"no {expected} in {root}" if root.is_dir() else f"no data folder {root}"
             get = f"put it into {root}, so that {expected} lies there"
@@ -85,7 +108,8 @@ def of_encoder(encoder: Encoder, experiment: Experiment) -> Iterator[Item]:
     if own.weights != HUB:
         folder, expected = Path(own.weights), EXPECTED[own.source]
         files = [] if own.source == "precomputed" else expected.split(" and ")
-        if not trained and not (folder.is_dir() and all((folder / name).is_file() for name in files)):
+        made = trained or fetched(experiment, own.weights)
+        if not made and not (folder.is_dir() and all((folder / name).is_file() for name in files)):
             yield {"where": f"{where}.weights", "what": f"no {expected} in {folder}", "get": "put it there"}
     elif own.name.startswith(PACKAGE) and text_folder(own) is None:
         package = own.name.removeprefix(PACKAGE).partition("/")[0]

@@ -8,7 +8,7 @@ from hyma.wording.plain import NONE, flops, number, size, span, table
 
 READY = {
     "yes": "Ready: `dvc repro` will run.",
-    "after downloads": "Ready once the weights below are downloaded: `dvc repro` does it where there is a network.",
+    "after downloads": "Ready once what is listed below is downloaded: `dvc repro` does it where there is a network.",
     "no": "Not ready. `dvc repro` would stop; first:",
 }
 MEMORY = {"ram": "this machine has {} of memory", "gpu": "its GPU has {}"}

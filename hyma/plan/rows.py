@@ -11,6 +11,7 @@ from hyma.common import prepared
 from hyma.common.errors import HymaError
 from hyma.embedded.world import annotations, questions
 from hyma.embedded.world.params import WorldParams
+from hyma.fetched.params import FOLDER
 from hyma.plan.experiment import Experiment
 from hyma.plan.published import SETS
 from hyma.readers.base.params import DataSource
@@ -51,6 +52,11 @@ def drawn(experiment: Experiment, source: DataSource) -> WorldParams | None:
     """The world that draws this data set, if one does."""
     worlds = [world for world in experiment.world.values() if Path(source.path) == RAW / source.format]
     return worlds[0] if worlds else None
+
+
+def fetched(experiment: Experiment, path: str) -> bool:
+    """Whether what lies at a path is fetched by the run itself."""
+    return any(Path(FOLDER) / name in (Path(path), *Path(path).parents) for name in experiment.fetch)
 
 
 def _rows(experiment: Experiment, part: str, slug: str, source: DataSource) -> Rows | None:

@@ -21,7 +21,7 @@ PIPELINE = "dvc.yaml"
 SETTINGS = "metrics/settings.yaml"
 CONSTANT = "check"
 """The stage that reads all of params.yaml and so runs for any change; what follows from one, other stages tell."""
-REPEATS = {"world", "prepare_training", "prepare"}
+REPEATS = {"fetch", "world", "prepare_training", "prepare"}
 """Stages that make the same again from the same inputs: what they make is missing, but not changed. All others
 measure seconds or round differently elsewhere."""
 

@@ -40,7 +40,9 @@ def revision() -> str:
     """The commit of the working tree, and whether it has changes; "unknown" outside git."""
     try:
         commit = git("rev-parse", "--short=12", "HEAD")
-        changed = git("status", "--porcelain", "--", "hyma", "stages", "zoo", "params.yaml", "dvc.yaml")
+        # In an experiment's folder these are links, and what counts is what they lead to.
+        code = map(os.path.realpath, ("hyma", "stages", "zoo", "params.yaml", "dvc.yaml"))
+        changed = git("status", "--porcelain", "--", *code)
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return f"{commit}{' with changes' if changed else ''}"
