@@ -222,4 +222,6 @@ def test_real_is_all_defaults() -> None:
         "oracle", "fetch", "training", "benchmarks", "image_encoders", "text_encoders", "search"
     }  # fmt: skip
     assert given["search"].keys() == {"methods"}
+    assert len(given["image_encoders"]) >= 8
+    assert len(given["text_encoders"]) >= 5
     assert given["search"]["methods"] == params.load(ROOT / "params.yaml")["search"]["methods"]
