@@ -8,7 +8,7 @@ from pathlib import Path
 
 PACKAGES = (
     "hyma", "torch", "torchvision", "timm", "sentence-transformers", "transformers", "scikit-learn", "numpy",
-    "pyarrow", "pillow", "fvcore", "dvc",
+    "pyarrow", "pillow", "pot", "fvcore", "dvc",
 )  # fmt: skip
 
 
