@@ -9,8 +9,10 @@ import pytest
 import yaml
 from PIL import Image
 
+from hyma.common import params
 from hyma.common.errors import HymaError
-from hyma.plan import beside
+from hyma.plan import beside, stages
+from hyma.plan.experiment import settings
 from tests.project import Project, create
 from tests.root import ROOT
 
@@ -110,6 +112,10 @@ def test_a_run(tmp_path: Path) -> None:
     assert {"untrained", "first"} <= yaml.safe_load((folder.folder / "dvc.lock").read_text())["stages"].keys()
     assert folder.stages("repro", "first") == []
     assert project.ran(project.run("hyma", "experiment", "tiny", "first")) == []
+    looked = stages.look(folder.folder, settings(params.load(folder.folder / "params.yaml")))
+    planned = {stage.address: stage.state for stage in looked}
+    assert planned["first"] == planned["inputs/dvc.yaml:prepare@other"] == stages.KEEP
+    assert planned["train_hyma"] == stages.RUN
     # The project has noticed nothing, and git sees links, lock files, metrics and reports.
     assert known(project) == before
     assert not (project.folder / "dvc.lock").exists()

@@ -67,7 +67,7 @@ def look(folder: Path, settings: dict[str, Any] | None = None) -> list[Stage]:
     logging.getLogger("dvc").setLevel(logging.ERROR)
     try:
         with Repo(str(folder)) as repo:
-            return _decide(repo.index.graph, (folder / PIPELINE).resolve(), settings)
+            return _decide(repo.index.graph, folder.resolve() / PIPELINE, settings)
     except NotDvcRepoError:
         raise HymaError(f"{folder.resolve()}: not a DVC repository; run `dvc init` there") from None
     except SCMError:
