@@ -283,6 +283,22 @@ class TestMissing:
         item, *_ = missing.of_encoder(found, experiment)
         assert {"where": f"image_encoders.mine{key}", "get": get}.items() <= item.items()
 
+    def test_a_file_of_weights_is_enough(self, tmp_path: Path) -> None:
+        file = tmp_path / "mine.safetensors"
+        own = encoders.Encoder("mine", timm_encoder("resnet18", weights=str(file)))
+        assert [item["where"] for item in missing.of_encoder(own, default())] == [
+            "image_encoders.mine.weights"
+        ]
+        file.touch()
+        assert list(missing.of_encoder(own, default())) == []
+
+    def test_layers_of_one_model_are_downloaded_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("hyma.plan.weights._cached", lambda *_: False)
+        layers = {f"l{layer}": timm_encoder("resnet18.a1_in1k", layer=layer) for layer in (1, 2)}
+        known = {slug: encoders.Encoder(slug, own, facts(384)) for slug, own in layers.items()}
+        found = missing.look(default(), known, {})["downloads"]
+        assert [item["where"] for item in found] == ["image_encoders.l1"]
+
     def test_a_gpu(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.chdir(tmp_path)
         monkeypatch.setattr(torch.cuda, "is_available", lambda: False)

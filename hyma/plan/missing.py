@@ -29,6 +29,8 @@ EXPECTED = {
     "precomputed": "features",
 }
 """In the folder that `weights` names, by source."""
+FILE = ".safetensors"
+"""How weights end that may stand alone: those of timm."""
 
 
 def look(
@@ -37,9 +39,11 @@ def look(
     """Everything missing, as ``missing`` (somebody has to get it) and ``downloads`` (the run gets it by itself)."""
     missing = [*_device(experiment), *_packages(experiment), *_data(experiment), *_files(experiment)]
     missing += [item for encoder in encoders.values() for item in of_encoder(encoder, experiment)]
-    downloads = [item for encoder in encoders.values() for item in weights.downloads(encoder, rows)]
-    downloads += _fetched(experiment)
-    return {"missing": missing, "downloads": downloads}
+    downloads: dict[str, Item] = {}
+    wanted = [item for encoder in encoders.values() for item in weights.downloads(encoder, rows)]
+    for item in (*wanted, *_fetched(experiment)):
+        downloads.setdefault(item["get"], item)  # once, though several take layers of one model
+    return {"missing": missing, "downloads": list(downloads.values())}
 
 
 def _device(experiment: Experiment) -> Iterator[Item]:
@@ -108,7 +112,8 @@ def of_encoder(encoder: Encoder, experiment: Experiment) -> Iterator[Item]:
     if own.weights != HUB:
         folder, expected = Path(own.weights), EXPECTED[own.source]
         files = [] if own.source == "precomputed" else expected.split(" and ")
-        made = trained or fetched(experiment, own.weights)
+        alone = own.source == "timm" and folder.suffix == FILE and folder.is_file()
+        made = trained or alone or fetched(experiment, own.weights)
         if not made and not (folder.is_dir() and all((folder / name).is_file() for name in files)):
             yield {"where": f"{where}.weights", "what": f"no {expected} in {folder}", "get": "put it there"}
     elif own.name.startswith(PACKAGE) and text_folder(own) is None:
