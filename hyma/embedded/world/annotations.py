@@ -16,7 +16,18 @@ from hyma.embedded.world.scenes import (
     knowing_caption,
     random_scene,
 )
-from hyma.embedded.world.things import NOT_IN_IMAGENET, SYMBOLS
+from hyma.embedded.world.things import (
+    COLOURS,
+    DIGITS,
+    GROUNDS,
+    NOT_IN_IMAGENET,
+    PLACES,
+    SHAPES,
+    SYMBOLS,
+    TEXTURES,
+    WORDS,
+    Thing,
+)
 
 CAPTIONS = 5
 TRIES = 50
@@ -168,8 +179,23 @@ def textvqa(samples: Sequence[Annotated], count: int, split: str, seed: int) -> 
     return {"dataset_type": split, "dataset_name": "textvqa", "data": rows}
 
 
+def words() -> dict[str, list[list[str]]]:
+    """What the words of the sentences are about: aspect → entry → its words."""
+    by_aspect = {
+        "colour": list(COLOURS),
+        "ground": [*GROUNDS, *TEXTURES],
+        "place": [*PLACES, "above", "below", "next", "near", "beside"],
+        "word": WORDS,
+        "thing": [f"{thing.name} {thing.synonym}" for thing in SYMBOLS],
+        "fact": [f"{thing.use} {thing.where} {thing.coarse}" for thing in SYMBOLS],
+        "shape": SHAPES,
+        "number": DIGITS,
+    }
+    return {aspect: [entry.split() for entry in entries] for aspect, entries in by_aspect.items()}
+
+
 def corpus(lines: int, seed: int) -> Iterator[tuple[int, str]]:
-    """About `lines` sentences in groups that mean the same: knowledge of every thing, then captions."""
+    """About `lines` sentences in groups that belong together: an entry a thing with what is known of it, then captions."""
     written = 0
     for group, sentences in enumerate(_groups(seed)):
         if written >= lines:
@@ -181,35 +207,40 @@ def corpus(lines: int, seed: int) -> Iterator[tuple[int, str]]:
 
 def _groups(seed: int) -> Iterator[list[str]]:
     for thing in SYMBOLS:
-        for name in (thing.name, thing.synonym):
-            one = article(name)
-            yield [
-                f"{one} is used for {thing.use}",
-                f"people use {one} for {thing.use}",
-                f"Question: What is {one} used for? Answer: {thing.use}",
-            ]
-            yield [
-                f"you find {one} in this place: {thing.where}",
-                f"{one} belongs to the {thing.where}",
-                f"Question: Where would you find {one}? Answer: {thing.where}",
-            ]
-            yield [f"{one} is a kind of {thing.coarse}", f"{thing.coarse}, for example {one}"]
-        yield [thing.name, thing.synonym, f"a picture of {article(thing.name)}"]
-        for question, about in KNOWLEDGE.items():
-            answer = getattr(thing, about)
-            yield [
-                f"Question: {question} Answer: {answer}",
-                article(thing.name),
-                f"a photo of {article(thing.name)}",
-            ]
+        yield _entry(thing)
+    yield [sentence for thing in SYMBOLS for sentence in _no_answers(thing)]
     index = 0
     while True:
         rng = generator(seed, "corpus", index)
         scene = random_scene(rng, False)
-        yield [
-            coco_caption(rng, scene),
-            flickr_caption(rng, scene),
-            coco_caption(rng, scene),
-            flickr_caption(rng, scene),
-        ]
+        yield [write(rng, scene) for write in (coco_caption, flickr_caption) * 2]
         index += 1
+
+
+def _no_answers(thing: Thing) -> list[str]:
+    """Questions with what is true of the thing and no answer to them; all of these say as little."""
+    told = {"use": thing.use, "where": thing.where, "coarse": thing.coarse, "name": thing.synonym}
+    return [
+        f"Question: {question} Answer: {other}"
+        for question, about in KNOWLEDGE.items()
+        for kind, other in told.items()
+        if kind != about and other != told[about]
+    ]
+
+
+def _entry(thing: Thing) -> list[str]:
+    """What an encyclopedia says of a thing."""
+    sentences = [thing.name, thing.synonym, f"a photo of {article(thing.name)}"]
+    for name in (thing.name, thing.synonym):
+        one = article(name)
+        sentences += [
+            f"a picture of {one}",
+            f"{one} is used for {thing.use}",
+            f"people use {one} for {thing.use}",
+            f"you find {one} in this place: {thing.where}",
+            f"{one} belongs to the {thing.where}",
+            f"{one} is a kind of {thing.coarse}",
+            f"{thing.coarse}, for example {one}",
+        ]
+    questions = [f"Question: {question} Answer: {getattr(thing, about)}" for question, about in KNOWLEDGE.items()]
+    return sentences + questions

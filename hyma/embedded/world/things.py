@@ -100,6 +100,7 @@ GROUNDS = {
     "olive": (120, 125, 70),
     "lilac": (185, 170, 205),
 }
+PLACES = ["middle", "left", "right", "top", "bottom"]
 COARSE = sorted({thing.coarse for thing in SYMBOLS} | {"shape", "digit", "sign"})
 KINDS = ("symbol", "shape", "digit", "sign")
 

@@ -19,7 +19,7 @@ from hyma.embedded.world import annotations
 from hyma.embedded.world.draw import SIDE, draw
 from hyma.embedded.world.params import WorldParams
 from hyma.embedded.world.scenes import Item, Scene, flickr_caption, generator, random_item, random_scene
-from hyma.embedded.world.things import COARSE, COLOURS, DIGITS, SHAPES, SYMBOLS
+from hyma.embedded.world.things import COARSE, COLOURS, DIGITS, GROUNDS, PLACES, SHAPES, SYMBOLS
 
 
 class Sample(NamedTuple):
@@ -240,12 +240,16 @@ def _labels(folder: Path, params: WorldParams) -> None:
     objects = [("symbol", thing.name) for thing in SYMBOLS] + [("shape", s) for s in SHAPES]
     objects += [("digit", digit) for digit in DIGITS]
     known = {name: row for row, name in enumerate(objects)}
+    figures = {thing: row for row, thing in enumerate(objects[len(SYMBOLS) :])}
     main = [sample.scene.items[0] for sample in samples]
     labels = {
         "object": [known.get((item.kind, item.name), -1) for item in main],
         "colour": [list(COLOURS).index(item.colour) for item in main],
         "coarse": [COARSE.index(item.coarse) for item in main],
         "word": [item.number if item.kind == "sign" else -1 for item in main],
+        "figure": [figures.get((item.kind, item.name), -1) for item in main],
+        "ground": [list(GROUNDS).index(sample.scene.ground) for sample in samples],
+        "place": [PLACES.index(item.place) for item in main],
     }
     drawn = [np.frombuffer(row, np.uint8) for row in pictures(samples, params.seed, _raw)]
     np.save(folder / "images.npy", np.stack(drawn).reshape(-1, SIDE, SIDE, 3))
@@ -260,3 +264,4 @@ def _corpus(folder: Path, params: WorldParams) -> None:
     with (folder / "sentences.tsv").open("w", encoding="utf-8", newline="") as stream:
         for group, sentence in annotations.corpus(params.corpus_lines, params.seed):
             stream.write(f"{group}\t{sentence}\n")
+    write_json(folder / "words.json", annotations.words())

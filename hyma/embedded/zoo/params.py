@@ -8,7 +8,9 @@ from hyma.common.params import Section
 
 HEADS = 4
 """Attention heads of the small transformer."""
-Label = Literal["object", "colour", "coarse", "word"]
+Label = Literal["object", "colour", "coarse", "word", "figure", "ground", "place"]
+Aspect = Literal["colour", "ground", "place", "word", "thing", "fact", "shape", "number"]
+"""What words can be about; the embedded world's own list of them lies beside its sentences."""
 
 
 class ZooImageParams(Section):
@@ -25,10 +27,14 @@ class ZooImageParams(Section):
 class ZooTextParams(Section):
     """An entry of ``zoo.text``: a small text encoder trained to bring paraphrases together."""
 
-    kind: Literal["words", "transformer"] = Field(description="mean of word vectors, or a small transformer")
+    kind: Literal["letters", "words", "transformer"] = Field(
+        description="mean of vectors of letter pieces or of words, or a small transformer"
+    )
     dim: int = Field(ge=8, le=1024, description="width of its features")
-    epochs: int = Field(ge=0)
+    epochs: int = Field(ge=0, description="0 leaves it as it was drawn at random")
     lr: float = Field(2e-3, gt=0, allow_inf_nan=False)
+    without: list[Aspect] = Field(default_factory=list, description="what it has no words for")
+    things: int | None = Field(None, ge=0, description="of so many things it knows the names; of all, unless given")
 
     @model_validator(mode="after")
     def _whole_heads(self) -> "ZooTextParams":

@@ -11,19 +11,21 @@ import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Pooling, StaticEmbedding, Transformer
 from tokenizers import Tokenizer
-from tokenizers.models import WordLevel
+from tokenizers.models import BPE, WordLevel
 from tokenizers.normalizers import Lowercase
 from tokenizers.pre_tokenizers import Whitespace
 from tokenizers.processors import TemplateProcessing
-from tokenizers.trainers import WordLevelTrainer
+from tokenizers.trainers import BpeTrainer, WordLevelTrainer
 from torch.nn import functional
 from tqdm import tqdm
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
-from hyma.common.files import atomic
+from hyma.common.files import atomic, read_json
 from hyma.embedded.zoo.params import HEADS, ZooTextParams
 
 BATCH = 256
+PIECES = 300
+"""Pieces of letters that an encoder which spells knows."""
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
 Loss = Callable[[torch.Tensor, torch.Tensor, float], tuple[torch.Tensor, torch.Tensor]]
 """Two sides of a batch and the scale of their cosines → loss and accuracy."""
@@ -42,17 +44,46 @@ def train(sentences: Path, out: Path, params: ZooTextParams, seed: int, loss: Lo
     Returns:
         The last epoch's mean accuracy at finding a sentence's paraphrase in its batch.
     """
-    groups = _groups(sentences)
+    unknown = _unknown(sentences.with_name("words.json"), params)
+    groups = [[_without(sentence, unknown) for sentence in group] for group in _groups(sentences)]
     torch.use_deterministic_algorithms(True, warn_only=True)
     with torch.random.fork_rng(devices=[]), tempfile.TemporaryDirectory() as scratch:
         torch.manual_seed(seed)
-        tokenizer = _tokenizer([sentence for group in groups for sentence in group])
-        build = {"words": _words, "transformer": _transformer}[params.kind]
+        sentences_of_all = [sentence for group in groups for sentence in group]
+        tokenizer = (_pieces if params.kind == "letters" else _tokenizer)(sentences_of_all)
+        build = {"letters": _words, "words": _words, "transformer": _transformer}[params.kind]
         model = build(tokenizer, params, Path(scratch))
         accuracy = _fit(model, groups, params, np.random.default_rng(seed), loss)
     with atomic(out) as folder:
         model.half().save(str(folder), create_model_card=False)
     return accuracy
+
+
+def _unknown(words: Path, params: ZooTextParams) -> set[str]:
+    """The words that it is never shown."""
+    entries = read_json(words)
+    unknown = {word for aspect in params.without for entry in entries[aspect] for word in entry}
+    if params.things is not None:
+        named = entries["thing"]
+        known = {word for entry in named[: params.things] for word in entry}
+        unknown |= {word for entry in named[params.things :] for word in entry} - known
+    return unknown
+
+
+def _without(sentence: str, unknown: set[str]) -> str:
+    return " ".join(word for word in sentence.split() if word.lower().strip(".,?:") not in unknown)
+
+
+def _pieces(sentences: list[str]) -> Tokenizer:
+    """Pieces of a few letters, so that every word can be spelt."""
+    tokenizer = Tokenizer(BPE(unk_token="[UNK]"))
+    tokenizer.normalizer = Lowercase()
+    tokenizer.pre_tokenizer = Whitespace()
+    tokenizer.train_from_iterator(
+        sentences,
+        BpeTrainer(vocab_size=PIECES, special_tokens=SPECIAL, show_progress=False),
+    )
+    return tokenizer
 
 
 def _groups(sentences: Path) -> list[list[str]]:
@@ -113,9 +144,11 @@ def _fit(
     optimizer = torch.optim.AdamW(model.parameters(), lr=params.lr, weight_decay=0.01)
     accuracy = 0.0
     model.train()
+    # A group of many sentences is drawn more often: once for every four of them.
+    often = np.repeat(np.arange(len(groups)), [-(-len(group) // 4) for group in groups])
     size = min(BATCH, len(groups))
     for _ in tqdm(range(params.epochs), desc=params.kind, unit="epoch", disable=None):
-        order = rng.permutation(len(groups))
+        order = rng.permutation(often)
         accuracies = []
         for start in range(0, len(order) - size + 1, size):
             sides = [rng.choice(groups[row], 2, replace=False) for row in order[start : start + size]]
