@@ -66,12 +66,12 @@ def configure(file: Path, **changes: Any) -> None:
 
 @pytest.fixture
 def bert(tmp_path: Path) -> Path:
-    return Path(shutil.copytree(ZOO / "bert", tmp_path / "bert"))
+    return Path(shutil.copytree(ZOO / "things", tmp_path / "bert"))
 
 
 def transformer(folder: Path, model: PreTrainedModel, **more: Any) -> Path:
     """A sentence-transformers folder of another model, with the tokeniser of the zoo's."""
-    shutil.copytree(ZOO / "bert", folder)
+    shutil.copytree(ZOO / "things", folder)
     (folder / "model.safetensors").unlink()
     model.save_pretrained(folder)
     configure(folder / "sentence_bert_config.json", **more)
@@ -157,7 +157,7 @@ def test_checkpoint_that_does_not_fit(bert: Path, change: Callable[[Weights], We
 def test_what_does_not_matter_is_let_pass(
     bert: Path, change: Callable[[Weights], Weights], saved_by: str
 ) -> None:
-    expected_BD = text_encoder(ZOO / "bert").encode(TEXTS)
+    expected_BD = text_encoder(ZOO / "things").encode(TEXTS)
     rewrite(bert / "model.safetensors", change)
     configure(bert / "config.json", architectures=[saved_by])
     np.testing.assert_array_equal(text_encoder(bert).encode(TEXTS), expected_BD)
@@ -228,9 +228,9 @@ def with_dense(folder: Path) -> Path:
 
 def test_the_library_is_left_as_it_was() -> None:
     before = vars(PreTrainedModel)["from_pretrained"]
-    text_encoder(ZOO / "bert")
+    text_encoder(ZOO / "things")
     assert vars(PreTrainedModel)["from_pretrained"] is before
-    assert isinstance(SentenceTransformer(str(ZOO / "bert"), device="cpu"), SentenceTransformer)
+    assert isinstance(SentenceTransformer(str(ZOO / "things"), device="cpu"), SentenceTransformer)
 
 
 @pytest.mark.parametrize(
@@ -241,7 +241,7 @@ def test_code_of_its_own_is_never_run(bert: Path, own: dict[str, str], tmp_path:
     configure(bert / "config.json", auto_map=own, model_type="own_model")
     with refused(rf"{PLACE}\.weights: {bert} needs Python code of its own[^\n]* is never run; [^\n]+$"):
         text_encoder(bert)
-    modules = json.loads((ZOO / "bert/modules.json").read_text())
+    modules = json.loads((ZOO / "things/modules.json").read_text())
     modules[0]["type"] = "modeling_own.Own"
     (bert / "modules.json").write_text(json.dumps(modules))
     with refused(rf"{PLACE}\.weights: {bert} needs Python code of its own"):
@@ -300,7 +300,7 @@ def test_more_tokens_than_positions(bert: Path) -> None:
     configure(bert / "tokenizer_config.json", model_max_length=4096)
     encoder, texts = text_encoder(bert), [*TEXTS, "a red dog " * 500]
     assert (encoder.limit, encoder.cut(texts)) == (64, 1)
-    np.testing.assert_array_equal(encoder.encode(texts), text_encoder(ZOO / "bert").encode(texts))
+    np.testing.assert_array_equal(encoder.encode(texts), text_encoder(ZOO / "things").encode(texts))
     configure(bert / "sentence_bert_config.json", max_seq_length=5)
     assert (text_encoder(bert).limit, text_encoder(bert).cut(texts)) == (5, 2)
 
@@ -314,7 +314,7 @@ def test_texts_that_are_cut_are_counted(tmp_path: Path, caplog: pytest.LogCaptur
     """Over all chunks, those of an earlier run included; files of data sets without any say nothing."""
     long = "a red dog and " * 40
     texts = ["a", long, "two keys", long, "a dog", "zzzz", long, "key"]
-    encoder = text_encoder(ZOO / "bert")
+    encoder = text_encoder(ZOO / "things")
 
     def run(name: str, texts: list[str], encoder: Any) -> Features:
         data, out = data_set(tmp_path / name, [b"x"], texts, name), tmp_path / f"{name}.arrow"

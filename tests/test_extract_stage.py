@@ -18,7 +18,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Two encoders of texts, a training set and a benchmark, and something kept of an earlier run."""
     encoders = {
         slug: {"source": "sentence-transformers", "name": slug, "weights": str(ZOO / slug)}
-        for slug in ("words", "bert")
+        for slug in ("words", "things")
     }
     sets = {"format": "captions", "path": "anywhere"}
     params = {"text_encoders": encoders, "training": {"mine": sets}, "benchmarks": {"theirs": sets}}
@@ -47,12 +47,12 @@ def written(project: Path) -> list[str]:
 
 
 def test_one_encoder_and_one_part(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run(monkeypatch, "text", "bert", "training")
-    assert written(project) == ["training/text/bert/mine.arrow"]
-    assert len(Features(project / "features/training/text/bert/mine.arrow")) == 2
+    run(monkeypatch, "text", "things", "training")
+    assert written(project) == ["training/text/things/mine.arrow"]
+    assert len(Features(project / "features/training/text/things/mine.arrow")) == 2
     assert [file.name for file in (project / "data").rglob("*.arrow")] == ["mine.arrow"]
     assert not (project / "data/made").exists()
-    assert not (project / "data/unfinished/training/text/bert/mine").exists()
+    assert not (project / "data/unfinished/training/text/things/mine").exists()
 
 
 def test_one_encoder_on_all_sets(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,7 +62,7 @@ def test_one_encoder_on_all_sets(project: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_a_slug_that_is_not_there(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(
-        HymaError, match=r"^params\.yaml: text_encoders: no 'brt' there; give one of words, bert$"
+        HymaError, match=r"^params\.yaml: text_encoders: no 'brt' there; give one of words, things$"
     ):
         run(monkeypatch, "text", "brt", "training")
     assert written(project) == []

@@ -342,7 +342,7 @@ def test_it_says_what_it_experimentand_what_to_do_next(capsys: Capture) -> None:
         "  trains       photos: 540 pictures of photos (captions, data/split/photos/train)\n"
         "  ranks pairs  photos_held_out: 60 others, held out (captions, data/split/photos/test)\n"
         "  encoders     5 image × 3 text = 15 pairs (those that come with HYMA: nothing is downloaded)\n"
-        "               resnet, convnext, vit, mambaout, efficientnet × minilm, words, bert\n"
+        "               resnet, convnext, vit, mambaout, efficientnet × minilm, letters, words\n"
         "\n"
         "next:\n"
         "  hyma plan    what will run, and how long it takes\n"

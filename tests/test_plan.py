@@ -138,7 +138,7 @@ class TestEncoders:
     ) -> None:
         monkeypatch.chdir(tmp_path)
         found = encoders.look(default())
-        assert [dim(found[slug]) for slug in ("vit", "words", "bert")] == [64, 192, 128]
+        assert [dim(found[slug]) for slug in ("vit", "words", "things")] == [64, 192, 96]
         assert found["vit"].facts.side == 48
 
 

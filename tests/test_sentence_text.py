@@ -45,16 +45,16 @@ def test_words_are_the_mean_of_their_vectors() -> None:
 
 def test_bert_is_the_mean_of_its_tokens() -> None:
     """To float32's accuracy, though its weights are stored as float16."""
-    encoder = text_encoder("bert", weights=str(ZOO / "bert"))
-    bert = BertModel.from_pretrained(ZOO / "bert", dtype=torch.float32).eval()
-    tokenizer = Tokenizer.from_file(str(ZOO / "bert/tokenizer.json"))
+    encoder = text_encoder("bert", weights=str(ZOO / "things"))
+    bert = BertModel.from_pretrained(ZOO / "things", dtype=torch.float32).eval()
+    tokenizer = Tokenizer.from_file(str(ZOO / "things/tokenizer.json"))
     for text, feature_D in zip(TEXTS, encoder.encode(TEXTS), strict=True):
         with torch.no_grad():
             tokens_TD = bert(torch.tensor([tokenizer.encode(text).ids])).last_hidden_state[0]
         np.testing.assert_allclose(feature_D, tokens_TD.mean(0).numpy(), atol=1e-4)
 
 
-@pytest.mark.parametrize("slug", ["words", "bert"])
+@pytest.mark.parametrize("slug", ["words", "things"])
 def test_a_text_is_encoded_alike_alone_and_in_a_batch(slug: str) -> None:
     """To float32's accuracy: features should depend neither on the batch nor on the machine."""
     encoder = text_encoder(slug, weights=str(ZOO / slug))
@@ -112,9 +112,9 @@ def test_text_identity(tmp_path: Path, file: str) -> None:
 
 
 def test_text_unit_length_and_precision() -> None:
-    plain = text_encoder("bert", weights=str(ZOO / "bert"))
-    unit = text_encoder("bert", weights=str(ZOO / "bert"), unit_length=True)
-    half = text_encoder("bert", weights=str(ZOO / "bert"), precision=torch.bfloat16)
+    plain = text_encoder("bert", weights=str(ZOO / "things"))
+    unit = text_encoder("bert", weights=str(ZOO / "things"), unit_length=True)
+    half = text_encoder("bert", weights=str(ZOO / "things"), precision=torch.bfloat16)
     feature_BD = plain.encode(TEXTS)
     expected_BD = feature_BD / np.sqrt((feature_BD**2).sum(axis=1, keepdims=True))
     np.testing.assert_allclose(unit.encode(TEXTS), expected_BD, rtol=1e-5)
@@ -142,7 +142,7 @@ class Trap:
         return Path.touch, (self.file,)
 
 
-@pytest.mark.parametrize("slug", ["words", "bert"])
+@pytest.mark.parametrize("slug", ["words", "things"])
 def test_nothing_is_unpickled(tmp_path: Path, slug: str) -> None:
     folder, sprung = tmp_path / slug, tmp_path / "sprung"
     shutil.copytree(ZOO / slug, folder)

@@ -3,7 +3,7 @@
 import json
 import socket
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -16,8 +16,9 @@ from safetensors.torch import load_file
 from hyma.common import params
 from hyma.common.errors import HymaError
 from hyma.common.files import sha256_file
+from hyma.embedded.world.annotations import words
 from hyma.embedded.zoo import image, text
-from hyma.embedded.zoo.params import ZooImageParams, ZooTextParams
+from hyma.embedded.zoo.params import Aspect, ZooImageParams, ZooTextParams
 from hyma.encoders.base.params import HUB, ImageEncoderParams, TextEncoderParams
 from hyma.encoders.sources.sentence_text import SentenceEncoder
 from hyma.encoders.sources.timm_image import TimmEncoder
@@ -236,6 +237,36 @@ def test_vocabulary_and_groups(tmp_path: Path) -> None:
     assert {"noun14", "synonym14", "deed17", "rare"} <= vocabulary.keys()
 
 
+def test_words_that_it_never_hears_are_unknown(tmp_path: Path) -> None:
+    """Without nouns, and with a name for the first thing alone, which shares one word with the second."""
+    lines = ["0\tred sun shine\n", "0\ta sun shine\n", "1\tred moon shine\n", "1\ta Moon, shine\n"]
+    (tmp_path / "sentences.tsv").write_text("".join(lines))
+    about = {"colour": [["red"]], "thing": [["sun", "shine"], ["moon", "shine"]]}
+    (tmp_path / "words.json").write_text(json.dumps(about))
+    for name, own, known in (
+        ("all", {}, {"red", "a", "sun", "moon", "shine"}),
+        ("grey", {"without": ["colour"]}, {"a", "sun", "moon", "shine"}),
+        ("few", {"things": 1}, {"red", "a", "sun", "shine"}),
+        ("none", {"things": 0, "without": ["colour"]}, {"a"}),
+    ):
+        read(tmp_path / "sentences.tsv", tmp_path / name, epochs=0, **own)
+        vocabulary = json.loads((tmp_path / name / "tokenizer.json").read_text())["model"]["vocab"]
+        assert {word for word in vocabulary if word.isalpha()} == known
+
+
+def test_letters_spell_what_was_never_said(tmp_path: Path) -> None:
+    file = paraphrases(tmp_path / "sentences.tsv", 100)
+    read(file, tmp_path / "mind", kind="letters", epochs=0)
+    own = TextEncoderParams(source="sentence-transformers", name="toy", weights=str(tmp_path / "mind"))
+    one, again, other = SentenceEncoder(own, "toy", CPU).encode(["mouse", "mouse", "house"])
+    assert np.array_equal(one, again)
+    assert np.abs(one - other).max() > 1e-3  # two words that no sentence holds
+
+
+def test_the_worlds_words_are_about_all_that_an_encoder_may_lack() -> None:
+    assert set(words()) == set(get_args(Aspect))
+
+
 def test_fewer_groups_than_a_batch_are_learned_too(tmp_path: Path) -> None:
     file = paraphrases(tmp_path / "sentences.tsv", 100)
     assert read(file, tmp_path / "mind", epochs=60, lr=0.05) > 0.9
@@ -251,7 +282,8 @@ def test_width_that_the_heads_cannot_share() -> None:
 
 WIDTHS = {
     "resnet": 96, "convnext": 128, "vit": 64, "mambaout": 256, "efficientnet": 256, "byobnet": 256,
-    "nfnet": 192, "lcnet": 1280, "mobilenet": 1024, "words": 192, "bert": 128,
+    "nfnet": 192, "lcnet": 1280, "mobilenet": 1024, "letters": 192, "things": 96,
+    "scenes": 96, "words": 192,
 }  # fmt: skip
 
 
@@ -259,12 +291,12 @@ def test_shipped_zoo() -> None:
     images, texts = SHIPPED["image_encoders"], SHIPPED["text_encoders"]
     local = {slug: own for slug, own in (images | texts).items() if own["weights"] != HUB}
     assert list(local) == list(WIDTHS)
-    assert (len(SHIPPED["zoo"]["image"]), len(SHIPPED["zoo"]["text"])) == (9, 2)
+    assert (len(SHIPPED["zoo"]["image"]), len(SHIPPED["zoo"]["text"])) == (9, 4)
     assert list(SHIPPED["zoo"]["image"] | SHIPPED["zoo"]["text"]) == list(local)
     assert sorted(path.name for path in (ROOT / "zoo").iterdir() if path.is_dir()) == sorted(local)
     files = [next((ROOT / own["weights"]).rglob("*.safetensors")) for own in local.values()]
-    assert len(files) == 11
-    assert sum(file.stat().st_size for file in files) <= 8 * 10**6
+    assert len(files) == 13
+    assert sum(file.stat().st_size for file in files) <= 12 * 10**6
     for file in files:
         values = load_file(file).values()
         assert {value.dtype for value in values if value.is_floating_point()} == {torch.float16}

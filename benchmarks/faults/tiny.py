@@ -31,8 +31,8 @@ WORLD = {
     "textvqa_questions": 6,
 }
 METHODS: dict[str, dict[str, Any]] = {"cca": {}, "autopair": {"flops": 1.0e8, "batch": 32}, "random": {}}
-ZOO = ("vit", "byobnet", "words", "bert")
-RANKING = ("vit-words", "byobnet-words", "vit-bert", "byobnet-bert")
+ZOO = ("vit", "byobnet", "words", "things")
+RANKING = ("vit-words", "byobnet-words", "vit-things", "byobnet-things")
 CUT_SHORT = "DVC's dvc.lock was cut short"
 LOCK_CUT_SHORT = re.compile(r"'\./([\w/]*dvc\.lock)' (is invalid|validation failed)")
 LOCKS = ("embedded/dvc.lock", "inputs/dvc.lock", "dvc.lock")

@@ -156,7 +156,7 @@ def _sentence(own: TextEncoderParams, drawn: ZooTextParams | None, place: str) -
     if folder is not None and _is_static(folder):
         with safe_open(folder / "model.safetensors", framework="pt") as file:
             return _static(file.get_slice(next(iter(file.keys()))).get_shape()[1], own.layer, place)
-    if drawn is not None and folder is None and drawn.kind == "words":
+    if drawn is not None and folder is None and drawn.kind != "transformer":
         return _static(drawn.dim, own.layer, place)
     return _transformer(_config(own, folder, drawn), own.layer, place)
 

@@ -81,7 +81,7 @@ ZOO = {
 """The strongest of the image encoders in zoo/, and their architectures."""
 DEMO = Encoders(
     {slug: _image(name, weights=f"zoo/{slug}") for slug, name in ZOO.items()},
-    {"minilm": _TEXT["minilm"]} | {slug: _text(slug, weights=f"zoo/{slug}") for slug in ("words", "bert")},
+    {"minilm": _TEXT["minilm"]} | {slug: _text(slug, weights=f"zoo/{slug}") for slug in ("letters", "words")},
 )
 """What the package brings: nothing of it is downloaded."""
 

@@ -10,7 +10,7 @@ from hyma.cli import options
 
 HELP = "where two pairs differ, with pictures"
 EXAMPLES = """examples:
-  hyma compare resnet-minilm resnet-bert                     by the connectors of grid search
+  hyma compare resnet-minilm resnet-words                     by the connectors of grid search
   hyma compare resnet-minilm vit-minilm --method hyma        by those of another method
   hyma compare resnet-minilm vit-minilm --html differ.html   the pictures that only one of them gets right
   hyma compare resnet-minilm vit-minilm --json               the same numbers for machines

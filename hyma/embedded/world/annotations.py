@@ -195,7 +195,7 @@ def words() -> dict[str, list[list[str]]]:
 
 
 def corpus(lines: int, seed: int) -> Iterator[tuple[int, str]]:
-    """About `lines` sentences in groups that belong together: an entry a thing with what is known of it, then captions."""
+    """About `lines` sentences in groups that belong together: an entry a thing, then captions."""
     written = 0
     for group, sentences in enumerate(_groups(seed)):
         if written >= lines:
@@ -242,5 +242,7 @@ def _entry(thing: Thing) -> list[str]:
             f"{one} is a kind of {thing.coarse}",
             f"{thing.coarse}, for example {one}",
         ]
-    questions = [f"Question: {question} Answer: {getattr(thing, about)}" for question, about in KNOWLEDGE.items()]
+    questions = [
+        f"Question: {question} Answer: {getattr(thing, about)}" for question, about in KNOWLEDGE.items()
+    ]
     return sentences + questions

@@ -34,7 +34,9 @@ class ZooTextParams(Section):
     epochs: int = Field(ge=0, description="0 leaves it as it was drawn at random")
     lr: float = Field(2e-3, gt=0, allow_inf_nan=False)
     without: list[Aspect] = Field(default_factory=list, description="what it has no words for")
-    things: int | None = Field(None, ge=0, description="of so many things it knows the names; of all, unless given")
+    things: int | None = Field(
+        None, ge=0, description="of so many things it knows the names; of all, unless given"
+    )
 
     @model_validator(mode="after")
     def _whole_heads(self) -> "ZooTextParams":

@@ -32,10 +32,10 @@ Loss = Callable[[torch.Tensor, torch.Tensor, float], tuple[torch.Tensor, torch.T
 
 
 def train(sentences: Path, out: Path, params: ZooTextParams, seed: int, loss: Loss) -> float:
-    """Train on a tsv of (group, sentence), sentences of a group meaning the same; write the model to `out`.
+    """Train on a tsv of (group, sentence), sentences of a group belonging together; write the model to `out`.
 
     Args:
-        sentences: the tsv.
+        sentences: the tsv; beside it words.json says what words are about.
         out: the model's folder.
         params: what is trained.
         seed: of weights and batches.
@@ -49,9 +49,12 @@ def train(sentences: Path, out: Path, params: ZooTextParams, seed: int, loss: Lo
     torch.use_deterministic_algorithms(True, warn_only=True)
     with torch.random.fork_rng(devices=[]), tempfile.TemporaryDirectory() as scratch:
         torch.manual_seed(seed)
-        sentences_of_all = [sentence for group in groups for sentence in group]
-        tokenizer = (_pieces if params.kind == "letters" else _tokenizer)(sentences_of_all)
-        build = {"letters": _words, "words": _words, "transformer": _transformer}[params.kind]
+        tokens, build = {
+            "letters": (_pieces, _mean),
+            "words": (_whole_words, _mean),
+            "transformer": (_whole_words, _transformer),
+        }[params.kind]
+        tokenizer = tokens([sentence for group in groups for sentence in group])
         model = build(tokenizer, params, Path(scratch))
         accuracy = _fit(model, groups, params, np.random.default_rng(seed), loss)
     with atomic(out) as folder:
@@ -60,7 +63,9 @@ def train(sentences: Path, out: Path, params: ZooTextParams, seed: int, loss: Lo
 
 
 def _unknown(words: Path, params: ZooTextParams) -> set[str]:
-    """The words that it is never shown."""
+    """The words that it is never shown; `words` lists those of each aspect, entry by entry."""
+    if not params.without and params.things is None:
+        return set()
     entries = read_json(words)
     unknown = {word for aspect in params.without for entry in entries[aspect] for word in entry}
     if params.things is not None:
@@ -71,6 +76,7 @@ def _unknown(words: Path, params: ZooTextParams) -> set[str]:
 
 
 def _without(sentence: str, unknown: set[str]) -> str:
+    """The sentence with these words taken out."""
     return " ".join(word for word in sentence.split() if word.lower().strip(".,?:") not in unknown)
 
 
@@ -80,8 +86,7 @@ def _pieces(sentences: list[str]) -> Tokenizer:
     tokenizer.normalizer = Lowercase()
     tokenizer.pre_tokenizer = Whitespace()
     tokenizer.train_from_iterator(
-        sentences,
-        BpeTrainer(vocab_size=PIECES, special_tokens=SPECIAL, show_progress=False),
+        sentences, BpeTrainer(vocab_size=PIECES, special_tokens=SPECIAL, show_progress=False)
     )
     return tokenizer
 
@@ -94,7 +99,7 @@ def _groups(sentences: Path) -> list[list[str]]:
     return [group for group in groups.values() if len(group) > 1]
 
 
-def _tokenizer(sentences: list[str]) -> Tokenizer:
+def _whole_words(sentences: list[str]) -> Tokenizer:
     """One token a word or punctuation mark; words seen once are unknown."""
     tokenizer = Tokenizer(WordLevel(unk_token="[UNK]"))
     tokenizer.normalizer = Lowercase()
@@ -105,7 +110,7 @@ def _tokenizer(sentences: list[str]) -> Tokenizer:
     return tokenizer
 
 
-def _words(tokenizer: Tokenizer, params: ZooTextParams, _: Path) -> SentenceTransformer:
+def _mean(tokenizer: Tokenizer, params: ZooTextParams, _: Path) -> SentenceTransformer:
     return SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_dim=params.dim)], device="cpu")
 
 
