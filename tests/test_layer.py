@@ -132,7 +132,7 @@ def test_identities_tell_layers_apart(tmp_path: Path) -> None:
     assert third == same == f"{plain}|layer 3"
     assert (first, logits) == (f"{plain}|layer 0", f"{plain}|layer logits")
     bert, cut, ended, short = (
-        loaded(text_params("bert", **own)).identity
+        loaded(text_params("things", **own)).identity
         for own in ({}, {"layer": 1}, {"layer": -2}, {"layer": 1, "truncate_dim": 5, "unit_length": True})
     )
     assert cut == ended == f"{bert}|layer 1"
@@ -141,8 +141,8 @@ def test_identities_tell_layers_apart(tmp_path: Path) -> None:
 
 def states(text: str) -> tuple[Tensor, ...]:
     """What the zoo's BERT makes of one text, layer by layer, each [tokens, 128]."""
-    bert = BertModel.from_pretrained(ZOO / "bert", dtype=torch.float32).eval()
-    tokens = Tokenizer.from_file(str(ZOO / "bert/tokenizer.json")).encode(text).ids
+    bert = BertModel.from_pretrained(ZOO / "things", dtype=torch.float32).eval()
+    tokens = Tokenizer.from_file(str(ZOO / "things/tokenizer.json")).encode(text).ids
     with torch.no_grad():
         return tuple(
             each[0] for each in bert(torch.tensor([tokens]), output_hidden_states=True).hidden_states
@@ -151,22 +151,22 @@ def states(text: str) -> tuple[Tensor, ...]:
 
 @pytest.mark.parametrize("layer", [0, 1, 2, -1, -2, -3])
 def test_a_layer_of_texts_is_the_mean_of_its_hidden_states(layer: int) -> None:
-    found_BD = loaded(text_params("bert", layer=layer)).encode(TEXTS)
+    found_BD = loaded(text_params("things", layer=layer)).encode(TEXTS)
     for text, feature_D in zip(TEXTS, found_BD, strict=True):
         np.testing.assert_allclose(feature_D, states(text)[layer].mean(0), rtol=1e-4, atol=1e-5)
 
 
 def test_the_last_layer_of_texts_is_the_features() -> None:
-    expected_BD = loaded(text_params("bert")).encode(TEXTS)
+    expected_BD = loaded(text_params("things")).encode(TEXTS)
     for layer in (2, -1):
-        assert np.array_equal(loaded(text_params("bert", layer=layer)).encode(TEXTS), expected_BD)
+        assert np.array_equal(loaded(text_params("things", layer=layer)).encode(TEXTS), expected_BD)
 
 
 def test_every_layer_of_texts_costs_the_same() -> None:
-    none, one, two = (flops_per_row(loaded(text_params("bert", layer=layer))) for layer in range(3))
+    none, one, two = (flops_per_row(loaded(text_params("things", layer=layer))) for layer in range(3))
     assert none < 0.01 * one
     assert two - one == one - none
-    assert two == flops_per_row(loaded(text_params("bert")))
+    assert two == flops_per_row(loaded(text_params("things")))
 
 
 SIZE: dict[str, Any] = {
@@ -190,7 +190,7 @@ def transformer(kind: str, folder: Path, *after: nn.Module) -> Any:
     torch.manual_seed(0)
     body = AutoModel.from_config(CONFIGS[kind])
     body.save_pretrained(folder / "body")
-    AutoTokenizer.from_pretrained(ZOO / "bert").save_pretrained(folder / "body")
+    AutoTokenizer.from_pretrained(ZOO / "things").save_pretrained(folder / "body")
     first = Transformer(str(folder / "body"))
     model = SentenceTransformer(modules=[first, Pooling(16, "mean"), *after], device="cpu")
     model.save(str(folder / "model"))
@@ -201,7 +201,9 @@ def transformer(kind: str, folder: Path, *after: nn.Module) -> Any:
 @pytest.mark.parametrize("layer", [0, 1, 2, 3])
 def test_a_layer_of_any_transformer(kind: str, layer: int, tmp_path: Path) -> None:
     body = transformer(kind, tmp_path)
-    encoder = loaded(text_params("bert", layer=layer).model_copy(update={"weights": str(tmp_path / "model")}))
+    encoder = loaded(
+        text_params("things", layer=layer).model_copy(update={"weights": str(tmp_path / "model")})
+    )
     tokens = encoder.model.tokenizer(TEXTS[1], return_tensors="pt")
     tokens = {name: tokens[name] for name in ("input_ids", "attention_mask")}
     with torch.no_grad():
@@ -213,7 +215,9 @@ def test_what_follows_the_pooling(tmp_path: Path) -> None:
     """A dense layer is the last layer's; a division by length is any layer's."""
     transformer("albert", tmp_path, Dense(16, 5), Normalize())
     weights = {"weights": str(tmp_path / "model")}
-    last, middle = (loaded(text_params("bert", layer=layer).model_copy(update=weights)) for layer in (-1, -2))
+    last, middle = (
+        loaded(text_params("things", layer=layer).model_copy(update=weights)) for layer in (-1, -2)
+    )
     assert (last.dim, middle.dim) == (5, 16)
     for encoder in (last, middle):
         np.testing.assert_allclose(np.linalg.norm(encoder.encode(TEXTS), axis=1), 1, rtol=1e-5)
@@ -232,11 +236,11 @@ def test_the_first_values_are_kept(unit_length: bool) -> None:
     ("slug", "own", "said"),
     [
         (
-            "bert",
+            "things",
             {"layer": 3},
             r"layer: 3, but there are 3 hidden states, [^;]*; give 0 to 2, or -3 to -1 from the end",
         ),
-        ("bert", {"layer": -4}, r"layer: -4, but there are 3 hidden states"),
+        ("things", {"layer": -4}, r"layer: -4, but there are 3 hidden states"),
         (
             "words",
             {"layer": 0},
@@ -342,11 +346,11 @@ def test_the_plan_knows_an_image_encoder_of_a_layer(layer: int | str | None, tmp
 
 @pytest.mark.parametrize("own", [{"layer": 0}, {"layer": 1}, {"layer": -1}, {"layer": 1, "truncate_dim": 7}])
 def test_the_plan_knows_a_text_encoder_of_a_layer(own: dict[str, Any]) -> None:
-    whole = models.count(text_params("bert"), "own", ZooParams())
-    planned = models.count(text_params("bert", **own), "own", ZooParams())
-    assert planned.dim == loaded(text_params("bert", **own)).dim
+    whole = models.count(text_params("things"), "own", ZooParams())
+    planned = models.count(text_params("things", **own), "own", ZooParams())
+    assert planned.dim == loaded(text_params("things", **own)).dim
     assert planned.parameters == whole.parameters
-    none = models.count(text_params("bert", layer=0), "own", ZooParams())
+    none = models.count(text_params("things", layer=0), "own", ZooParams())
     assert planned.flops_per_row - none.flops_per_row == (own["layer"] % 3) * (
         (whole.flops_per_row - none.flops_per_row) / 2
     )
@@ -357,7 +361,7 @@ def test_the_plan_knows_a_layer_of_other_transformers(kind: str, tmp_path: Path)
     transformer(kind, tmp_path)
     costs = [
         models.count(
-            text_params("bert", layer=layer).model_copy(update={"weights": str(tmp_path / "model")}),
+            text_params("things", layer=layer).model_copy(update={"weights": str(tmp_path / "model")}),
             "own",
             ZooParams(),
         ).flops_per_row
@@ -387,7 +391,7 @@ def test_an_exported_model_takes_the_same_layers(image: int | str, text: int, tm
     saved("test_resnet", tmp_path / "weights")
     own = (
         image_params("test_resnet", tmp_path / "weights", layer=image),
-        text_params("bert", layer=text, truncate_dim=9),
+        text_params("things", layer=text, truncate_dim=9),
     )
     encoders = [loaded(each) for each in own]
     d_image, d_text = (encoder.dim for encoder in encoders)
@@ -403,12 +407,12 @@ def test_an_exported_model_takes_the_same_layers(image: int | str, text: int, tm
     shown = "logits" if image == "logits" else f"layer {image}"
     card = (tmp_path / "model/README.md").read_text()
     assert f"`test_resnet`, {shown} |" in card
-    assert f"`bert`, layer {text}, first 9 values |" in card
+    assert f"`things`, layer {text}, first 9 values |" in card
     (tmp_path / "model").rename(tmp_path / "moved")
     shutil.rmtree(tmp_path / "weights")
     again = StitchedModel.from_pretrained(tmp_path / "moved", device="cpu")
     pixels = pictures(encoders[0])
     assert np.array_equal(again.image_side.encode(pixels).numpy(), encoders[0].encode(pixels))
     assert np.array_equal(again.text_side.encode(TEXTS).numpy(), encoders[1].encode(TEXTS))
-    plain = Side("text", "texts", text_params("bert"), 128, CPU, torch.float32)
-    assert plain.key != Side("text", "texts", text_params("bert", layer=text), 128, CPU, torch.float32).key
+    plain = Side("text", "texts", text_params("things"), 96, CPU, torch.float32)
+    assert plain.key != Side("text", "texts", text_params("things", layer=text), 96, CPU, torch.float32).key

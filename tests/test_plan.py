@@ -337,13 +337,15 @@ class TestDuration:
         own = default().model_copy(update={"search": chosen})
         found = rows.look(own)
         image = encoders.Encoder("vit", own.image_encoders["vit"], facts(64))
-        text = encoders.Encoder("bert", own.text_encoders["bert"], facts(128))
-        shapes = Shapes.expected({"vit": 64, "resnet": 64}, {"bert": 128}, (10_000, 10_000), own.connector, 0)
+        text = encoders.Encoder("things", own.text_encoders["things"], facts(96))
+        shapes = Shapes.expected(
+            {"vit": 64, "resnet": 64}, {"things": 96}, (10_000, 10_000), own.connector, 0
+        )
         flops = dict[str, dict[str, float] | None](
             hyma={"all": 6e11}, cca={"all": 6e10}, ridge={"all": 1.2e11}, cgs={"all": 3e11}, cross=None
         )
         parts = {
-            "encoders": {"vit": image, "bert": text},
+            "encoders": {"vit": image, "things": text},
             "rows": found,
             "shapes": shapes,
             "flops": flops,
@@ -370,7 +372,7 @@ class TestDuration:
         images, texts = 10_000 + 4400, 10_000 + 3240 + 1900 + 3000 + 2000 + 500 + 400
         assert clock.work("extract_image", "") == pytest.approx(images / 6000 + images * 1e7 / 100e9)
         assert clock.work("extract_text", "") == pytest.approx(texts * 1e7 / 100e9)
-        assert clock.work("train_image_encoder", "vit") == pytest.approx(3 * 14 * 8000 * 1e7 / 60e9)
+        assert clock.work("train_image_encoder", "vit") == pytest.approx(3 * 6 * 8000 * 1e7 / 60e9)
         assert clock.work("world", "embedded") == (8000 + images) / 500
         assert clock.work("evaluate", "") == pytest.approx(sum(map(self.evaluated, default().benchmarks)))
 

@@ -117,7 +117,8 @@ def test_a_sample_does_not_depend_on_how_many_there_are(world: World, tmp_path: 
     assert len(many) == 160
     assert np.array_equal(few, many[:80])
     assert world.json(LLAVA) == larger.json(LLAVA)[:60]
-    assert world.lines("corpus/sentences.tsv") == larger.lines("corpus/sentences.tsv")[:2000]
+    few, many = (found.lines("corpus/sentences.tsv") for found in (world, larger))
+    assert few == many[: len(few)]
 
 
 @pytest.mark.parametrize(
@@ -470,15 +471,19 @@ def test_corpus(world: World) -> None:
     for line in world.lines("corpus/sentences.tsv"):
         group, sentence = line.split("\t")
         groups.setdefault(int(group), []).append(sentence)
-    known = "Question: What is a sun used for? Answer: warming"
-    assert groups[0] == ["a sun is used for warming", "people use a sun for warming", known]
-    assert groups[12 * NUMBER["anchor"] + 6] == ["anchor", "ship anchor", "a picture of an anchor"]
-    assert groups[12 * 48 - 1][0] == "Question: What kind of thing is this? Answer: grave"
-    # A thing has twelve groups, 34 lines; what the 48 leave of 2,000 lines is 92 scenes with four captions.
-    assert list(groups) == list(range(48 * 12 + 92))
-    assert [sum(len(groups[12 * row + group]) for group in range(12)) for row in range(48)] == [34] * 48
-    for index in range(92):
+    # An entry a thing, 22 lines; one group of no answers; what they leave is scenes with four captions.
+    assert [len(groups[row]) for row in range(48)] == [22] * 48
+    assert groups[0][:3] == ["sun", "sunshine", "a photo of a sun"]
+    assert "an anchor is used for mooring" in groups[NUMBER["anchor"]]
+    assert "Question: Where would you find this? Answer: harbour" in groups[NUMBER["anchor"]]
+    useless = set(groups[48])
+    assert "Question: Where would you find this? Answer: mooring" in useless
+    assert not any(sentence in useless for sentence in groups[NUMBER["anchor"]])
+    scenes = len(groups) - 49
+    assert list(groups) == list(range(49 + scenes))
+    assert 2000 <= 48 * 22 + len(groups[48]) + 4 * scenes < 2004
+    for index in range(scenes):
         item = random_scene(generator(0, "corpus", index), False).items[0]
-        captions = groups[48 * 12 + index]
+        captions = groups[49 + index]
         assert [caption.endswith(" .") for caption in captions] == [False, True, False, True]
         assert all(mentions(caption, item) for caption in captions)
