@@ -8,6 +8,7 @@ from hyma.common import sealed, settings
 from hyma.common.experiment import finals, names
 from hyma.common.files import atomic, read_json, write_text
 from hyma.evaluation import last_run
+from hyma.ranking import luck
 from hyma.report import environment, methods, ranking
 from hyma.report.gallery import judge
 from hyma.report.inputs import Inputs
@@ -51,8 +52,9 @@ def measured() -> Inputs:
     sets = {f"{trained_on} (training)": f"training/{trained_on}"} | {
         name: f"benchmarks/{name}" for name in benchmarks
     }
+    ranking = read_json(METRICS / "ranking.json")
     return Inputs(
-        ranking=read_json(METRICS / "ranking.json"),
+        ranking=ranking | {"ties": luck.ties(ranking, luck.read())},
         benchmarks={name: records.benchmark(name) for name in benchmarks},
         flops=read_json(METRICS / "flops.json"),
         data={name: read_json(Path(f"data/prepared/{place}/meta.json")) for name, place in sets.items()},

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from hyma.common import settings
 from hyma.common.files import atomic, read_json, write_json, write_text
+from hyma.ranking import luck
 from hyma.report.studies import pages, pictures, stability
 from hyma.studies.seeds import summarise
 from stages._run import run
@@ -18,6 +19,8 @@ def main() -> None:
     runs = {seed: read_json(STUDIES / f"seeds/{seed}.json") for seed in seeds}
     summary = summarise(runs, "grid")
     write_json(Path("metrics/studies.json"), summary)
+    # For the report of the main pipeline; no output of this one, or `dvc repro` would run all of this before that.
+    write_json(luck.FILE, summary["luck"])
     found = {name: read_json(STUDIES / f"{name}.json") for name in NAMES}
     with atomic(REPORTS / "studies") as folder:
         pictures.seeds(folder / "seeds.png", summary)

@@ -162,9 +162,10 @@ def test_the_comparison_of_all_methods() -> None:
     comparison, twice, runs, failed = tables(text)
     assert comparison[0] == [
         "", "method", "its pick", "connectors", "trains", "score", "regret", "ρ, own signal", "ρ, connectors",
-        "NDCG@5", "mean score, all pairs", "FLOPs", "CPU seconds", "seconds", "× fewer FLOPs", "× less time",
+        "ρ, pairing", "NDCG@5", "mean score, all pairs", "FLOPs", "CPU seconds", "seconds", "× fewer FLOPs",
+        "× less time",
     ]  # fmt: skip
-    assert ["|".join(row[:8] + row[10:]) for row in comparison[1:]] == [
+    assert ["|".join(row[:8] + row[11:]) for row in comparison[1:]] == [
         # Ranks 2 6 1 3 4 5 against 6 5 3 4 1 2: squared differences 16 1 4 1 9 9.
         "1|asked|big × words|none|no|–|5.0|-0.143|–|0 FLOPs|< 0.1|< 0.1|–|–",
         "2|by lot|any of 6 alike|none|no|–|19.2 ± 16.2|0.000|–|2 MFLOPs|0.3|0.3|600000×|400×",
@@ -175,7 +176,8 @@ def test_the_comparison_of_all_methods() -> None:
         "7|**grid search** (the oracle)|big × bert|one-sided|yes|60.0|0.0|1.000|40.8|1.2 TFLOPs|120.0|60.0|1.0×|1.0×",
     ]
     total, mean = ranking["overall"]["hyma"], ranking["mean"]["hyma"]
-    assert comparison[4][8:10] == [f"{total['spearman']:.3f}", f"{total['ndcg@5']:.3f}"]
+    pairing = ranking["pairing"]["methods"]["hyma"]["mean"]["interaction"]
+    assert comparison[4][8:11] == [f"{value:.3f}" for value in (total["spearman"], pairing, total["ndcg@5"])]
     assert twice[1] == [  # of a method without connectors only its own signal can be told
         *("asked", "big × words", "5.0", "-0.143", twice[1][4], twice[1][5]),
         *["–"] * 5,
@@ -200,7 +202,7 @@ def test_connectors_of_some_pairs_only() -> None:
     assert "Pairs without a score" not in methods.page(ranking)
     ranking["scores"]["hyma"] |= {"mid-words": dict.fromkeys(("mean", *SCORES))}
     (found,) = tables(methods.comparison(ranking))
-    assert found[1][10] == "31.0 (5 of 6)"  # (0.50 + 0.53 + 0.30 + 0.10 + 0.12) / 5
+    assert found[1][11] == "31.0 (5 of 6)"  # (0.50 + 0.53 + 0.30 + 0.10 + 0.12) / 5
 
 
 def test_trade_off_shows_the_numbers(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from hyma.ranking.pairing import agreements, effects, pairing, split, table, whole
+from hyma.report import markdown
 
 INF = float("inf")
 
@@ -133,3 +134,43 @@ def test_tables_follow_the_names() -> None:
     for order in product(["ab", "ba"], ["xy", "yx"]):
         found = table(own, *map(list, order))
         assert found.tolist() == [[own[f"{i}-{t}"] for t in order[1]] for i in order[0]]
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([[1, 9], [9, 1]], "image encoder decides less than 1% of how the pairs' mean scores differ, the text encoder "
+         "less than 1%, which of them go together 100%: look at pairs, not at encoders."),
+        ([[1, 3], [5, 7]], "image encoder decides 80% of how the pairs' mean scores differ, the text encoder 20%, "
+         "which of them go together less than 1%: the best of each side go well together, and pairs need "
+         "little looking at."),
+        ([[1, 2], [51, 50]], "image encoder alone decides nearly everything here, 100% of how the pairs' mean scores "
+         "differ (the text encoder less than 1%, which of them go together less than 1%): a method that orders the "
+         "image encoders well has a high ρ, whatever it knows of pairs."),
+        ([[1, 50], [2, 51]], "text encoder alone decides nearly everything here, 100%"),
+        ([[1, 3, 2]], "There is one image encoder: the pairs differ in the other side alone."),
+        ([[1], [3]], "There is one text encoder: the pairs differ in the other side alone."),
+        ([[1, 1], [1, 1]], "How much the pairing matters cannot be told: all pairs score alike."),
+        ([[1, 9], [9, 1], [-INF, 3]], "look at pairs, not at encoders. (Without c, of which pairs failed.)"),
+        ([[1]], ""),
+    ],
+)  # fmt: skip
+def test_in_words(rows: list[list[float]], said: str) -> None:
+    ranking = {"oracle": "grid", "pairing": pairing("grid", {"mean": scores(rows)}, {})}
+    assert said in words(ranking)
+    if said == "":
+        assert words(ranking) == ""
+
+
+def test_where_not_all_pairs_were_trained_it_is_the_main_methods_scores() -> None:
+    ranking = {"oracle": None, "pairing": pairing("hyma", {"mean": scores([[1, 9], [9, 1]])}, {})}
+    assert words(ranking).startswith(
+        "By HYMA's scores, since not all pairs were trained on their own, the image encoder decides"
+    )
+
+
+def words(ranking: dict[str, object]) -> str:
+    """The sentence of the reports."""
+    return markdown.page(
+        "pairing", ranking | {"methods": {"hyma": {"label": "HYMA"}, "grid": {"label": "grid"}}}
+    ).strip()

@@ -7,10 +7,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from hyma.common.names import MAIN
+from hyma.ranking import pairing
 
 Json = dict[str, Any]
 CLOSE = 0.01
 """A pick is good if its regret is at most this share of the best pair's score."""
+
+
+def pairing_verdict(ranking: Json) -> str:
+    """What decides the pairs' mean scores: see `hyma.ranking.pairing.verdict`."""
+    return pairing.verdict(ranking["pairing"]["split"]["mean"])
 
 
 def on_cpu(ranking: Json) -> bool:

@@ -12,6 +12,7 @@ from hyma.common.names import MAIN
 from hyma.ranking import choice
 from hyma.ranking.agreement import agreement, pick
 from hyma.ranking.differences import changed_inputs, differences, outdated
+from hyma.ranking.luck import between
 
 Json = dict[str, Any]
 Scores = dict[str, float]
@@ -49,7 +50,7 @@ def compare(runs: Sequence[Run]) -> Json:
         ``order``: chooser and oracle → pair → run → rank and mean score;
         ``agreement``: chooser and oracle → Spearman's ρ of the first run's order with the last's;
         ``benchmarks``: name → run → the chooser's figures;
-        ``luck``: see `luck`.
+        ``luck``: see `luck`; ``tie``: see `hyma.ranking.luck.between`.
 
     Raises:
         HymaError: if the runs share no pair, no benchmark or no method.
@@ -85,6 +86,7 @@ def compare(runs: Sequence[Run]) -> Json:
             for name in benchmarks
         },
         "luck": luck(runs, pairs, benchmarks),
+        "tie": between({run.name: run.studies.get("luck", {}) for run in runs}, ordered, pairs, benchmarks),
     }
 
 

@@ -20,6 +20,10 @@ Scores = Mapping[str, float]
 """Pair → score; -inf where the pair failed."""
 SIDES = ("image", "text")
 PARTS = (*SIDES, "interaction")
+NEARLY = 0.9
+"""A side with this share of the variance decides nearly everything."""
+LITTLE = 0.05
+"""Below this share the interaction is of little account."""
 TINY = 1e-12
 """What effects are rounded to, relative to the largest score."""
 
@@ -93,7 +97,7 @@ def effects(score_IT: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     mean = score_IT.mean()
     image_I1 = score_IT.mean(1, keepdims=True) - mean
     text_1T = score_IT.mean(0, keepdims=True) - mean
-    unit = TINY * (float(np.abs(score_IT).max()) or 1.0)
+    unit = max(TINY * float(np.abs(score_IT).max()), float(np.finfo(float).tiny))
     parts = (image_I1, text_1T, score_IT - mean - image_I1 - text_1T)
     image_IT, text_IT, both_IT = (
         np.broadcast_to(unit * np.round(part / unit), score_IT.shape) for part in parts
@@ -112,6 +116,14 @@ def split(score_IT: np.ndarray) -> Json:
     variance = sum(parts.values())
     shares = {name: part / variance if variance else None for name, part in parts.items()}
     return {"variance": variance, **shares}
+
+
+def verdict(shares: Json) -> str:
+    """What decides, by what `split` gave: ``image`` or ``text`` alone, ``sides``, ``pairs``, or nothing: ``alike``."""
+    if not shares["variance"]:
+        return "alike"
+    alone = next((side for side in SIDES if shares[side] >= NEARLY), None)
+    return alone or ("sides" if shares["interaction"] < LITTLE else "pairs")
 
 
 def agreements(truth: Scores, own: Scores) -> Json:

@@ -1,12 +1,13 @@
 """From every method's benchmark scores and costs to one ranking: the content of metrics/ranking.json."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hyma.common.names import MAIN, ORACLE
 from hyma.ranking import audit, judged, signals
 from hyma.ranking.costs import costs
+from hyma.ranking.pairing import pairing
 from hyma.ranking.params import On
 from hyma.ranking.signals import Of, Scores, Signals, best_first
 from hyma.ranking.unimodal import unimodal
@@ -79,7 +80,19 @@ def rank(
         "unimodal": unimodal(probes, found.reported(ORACLE) or {}) if probes and full else None,
         "cost": costs(flops, records, full),
         "winner": won,
+        "pairing": _pairing(found, on, whole, truth),
     }
+
+
+def _pairing(found: Signals, on: On, methods: Sequence[str], oracle: str | None) -> Json | None:
+    """What decides the reported scores, the oracle's or, where there is none, the main method's; and who knows it."""
+    by = oracle or MAIN
+    if by not in found.stitched:
+        return None
+    names: list[str | None] = [None, *found.report]
+    truth = {name or "mean": found.reported(by, name) or {} for name in names}
+    own = {method: {name or "mean": found.chosen(on, method, name) for name in names} for method in methods}
+    return pairing(by, truth, own if oracle else {})
 
 
 def _about(record: Json) -> Json:

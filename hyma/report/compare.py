@@ -65,6 +65,11 @@ def answer(found: Json) -> str:
     return markdown.page("changes", found, **_changes(found)).rstrip()
 
 
+def within(found: Json) -> str:
+    """Whether the first run and the last agree within the tolerance, or how to get to know that."""
+    return markdown.page("within", found).rstrip()
+
+
 def notes(found: Json) -> list[str]:
     """What limits the comparison, a sentence or two each."""
     sizes = {key: {run: own[key] for run, own in found["runs"].items()} for key in ("pairs", "benchmarks")}

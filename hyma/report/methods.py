@@ -9,7 +9,7 @@ from hyma.report.inputs import label, picked
 from hyma.wording.markdown import decimal, flops, points, seconds, table, times
 
 Json = dict[str, Any]
-OF_ORACLE = ("regret", "ρ, own signal", "ρ, connectors", "NDCG@5", "× less time")
+OF_ORACLE = ("regret", "ρ, own signal", "ρ, connectors", "ρ, pairing", "NDCG@5", "× less time")
 """Columns that need every pair trained on its own."""
 Figure = tuple[str, Any]
 """How a number reads, and the number."""
@@ -49,6 +49,7 @@ def figures(ranking: Json, method: str) -> dict[str, Figure]:
         "regret": (points, total.get("regret")),
         "ρ, own signal": (decimal, own.get("spearman")),
         "ρ, connectors": (decimal, stitched.get("spearman")),
+        "ρ, pairing": (decimal, _pairing(ranking, method)),
         "NDCG@5": (decimal, total.get("ndcg@5")),
         "mean score, all pairs": (points, choice.mean_score(ranking, method)[0]),
         "FLOPs": (flops, spent["flops"]),
@@ -60,6 +61,12 @@ def figures(ranking: Json, method: str) -> dict[str, Figure]:
     if ranking["oracle"] is None:
         shown = {name: own for name, own in shown.items() if name not in OF_ORACLE}
     return {name: (show(value), value) for name, (show, value) in shown.items()}
+
+
+def _pairing(ranking: Json, method: str) -> float | None:
+    """ρ of the interactions on the mean score."""
+    of = (ranking.get("pairing") or {"methods": {}})["methods"].get(method)
+    return of["mean"]["interaction"] if of else None
 
 
 def comparison(ranking: Json) -> str:

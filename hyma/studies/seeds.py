@@ -9,12 +9,15 @@ seeds' grid search on the other half of the same parting: no item is on both sid
 
 import zlib
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 
 from hyma.evaluation.halves import HALVES, Half
-from hyma.ranking.agreement import agreement
+from hyma.ranking.agreement import agreement, spearman
+from hyma.ranking.luck import repeatability
+from hyma.ranking.pairing import effects, table, whole
 from hyma.ranking.statistics import bootstrap_means, percentile_interval, t_interval
 from hyma.stitching.result import SearchResult
 from hyma.studies.judge import Halves, Items, Judge, as_scores, compare, mean_scores
@@ -41,16 +44,16 @@ def one_seed(
         pairs: all pairs.
         resamples: how often the items are drawn anew.
         salt: of this seed's halves.
-        salts: of all seeds', by each of which the oracle is judged.
+        salts: of all seeds', by each of which the oracle is judged; the others by the first, too, to compare seeds.
 
     Returns:
         method → ``label``, ``seconds``, ``cpu_seconds``, ``flops``, ``connectors`` (bool), ``choose`` (benchmark → pair
-        → score that it picks by), ``report`` (salt → the same of the reported half; the oracle's by all salts, of
-        methods without connectors none) and ``bootstrap``: 95% intervals of the figures under resampling of the
+        → score that it picks by), ``report`` (salt → the same of the reported half, by all salts that it was judged
+        by; of methods without connectors none) and ``bootstrap``: 95% intervals of the figures under resampling of the
         benchmarks' items.
     """
     items = {
-        name: judge.items(result.stitches, salts if name == oracle else (salt,))
+        name: judge.items(result.stitches, salts if name == oracle else sorted({salt, salts[0]}))
         for name, result in results.items()
         if result.stitches
     }
@@ -126,7 +129,64 @@ def summarise(runs: Mapping[int, Json], oracle: str) -> Json:
             "picks": [row["pick"] for row in rows],
             "bootstrap": first[method]["bootstrap"],
         } | measures
-    return content
+    return content | {"luck": luck(runs, oracle, content["methods"])}
+
+
+def luck(runs: Mapping[int, Json], oracle: str, methods: Mapping[str, Json]) -> Json:
+    """What seeds alone make of the scores, all on the halves of the first seed.
+
+    Args:
+        runs: seed → what `one_seed` gave.
+        oracle: whose interactions are compared.
+        methods: method → its figures over the seeds, as `summarise` has them.
+
+    Returns:
+        ``seeds``, how many; ``pairs`` and ``benchmarks``; ``tolerance``: method → by how much a pair's mean score may
+        differ between two runs; ``mean_score`` and ``spearman``: the same of a method's mean over all pairs, and of ρ;
+        ``pairing``: see `_interaction`.
+    """
+    salt = str(next(iter(runs)))
+    scores = {
+        method: [mean_scores(run[method]["report"][salt]) for run in runs.values()]
+        for method in methods
+        if next(iter(runs.values()))[method]["connectors"]
+    }
+    (first, *_), names = scores[oracle], next(iter(runs.values()))[oracle]["choose"]
+    figures = {
+        key: np.array([own[key]["values"] for name, own in methods.items() if own[key] and name in scores]).T
+        for key in ("mean_score", "spearman")
+    }
+    return {
+        "seeds": len(runs),
+        "pairs": list(first),
+        "benchmarks": list(names),
+        "tolerance": {
+            method: repeatability(np.array([list(seed.values()) for seed in of]))
+            for method, of in scores.items()
+        },
+        **{key: repeatability(values_SM) if values_SM.size else None for key, values_SM in figures.items()},
+        "pairing": _interaction(scores[oracle]),
+    }
+
+
+def _interaction(scores: Sequence[Mapping[str, float]]) -> Json:
+    """How much of the oracle's interaction between the encoders is there again with another seed.
+
+    Returns:
+        ``interaction``: its share of the variance over pairs; ``noise``: its variance between seeds, as a share of its
+        own variance; ``spearman``: ρ of two seeds' interactions, the ceiling of all methods'.
+    """
+    kept = whole(scores)
+    tables = [table(own, *kept) for own in scores]
+    both_SIT = np.stack([effects(score_IT)[2] for score_IT in tables])
+    variance = float((both_SIT**2).mean())
+    rho = [spearman(one.ravel(), other.ravel()) for one, other in combinations(both_SIT, 2)]
+    known = [value for value in rho if value is not None]
+    return {
+        "interaction": variance / total if (total := float(np.mean([own.var() for own in tables]))) else None,
+        "noise": float(both_SIT.var(0, ddof=1).mean()) / variance if variance else None,
+        "spearman": float(np.mean(known)) if known else None,
+    }
 
 
 def _against(runs: Mapping[int, Json], oracle: str, method: str, own: int) -> Json:

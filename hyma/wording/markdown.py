@@ -23,6 +23,11 @@ def points(value: float | None) -> str:
     return "–" if value is None else f"{100 * value:.1f}"
 
 
+def percent(value: float | None) -> str:
+    """A share."""
+    return "–" if value is None else f"{100 * value:.1f}%"
+
+
 def decimal(value: float | None, digits: int = 3) -> str:
     """A plain number."""
     return "–" if value is None else f"{value:.{digits}f}"

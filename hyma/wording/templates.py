@@ -17,7 +17,16 @@ def environment(package: str, autoescape: bool = False) -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=not autoescape,
     )
-    shown = (words.points, words.decimal, words.flops, words.seconds, words.times, words.pair, words.sentence)
+    shown = (
+        words.points,
+        words.percent,
+        words.decimal,
+        words.flops,
+        words.seconds,
+        words.times,
+        words.pair,
+        words.sentence,
+    )
     made.filters |= {show.__name__: show for show in shown}
     made.globals |= {show.__name__: show for show in (*shown, words.head, words.row, words.cheaper)}
     return made

@@ -66,12 +66,13 @@ def _compare(args: argparse.Namespace) -> None:
     if args.json:
         options.print_json(found)
         return
-    said = map(_plain, (compare.answer(found), *compare.notes(found)))
+    said = map(_plain, (compare.answer(found), compare.within(found), *compare.notes(found)))
     print(*said, _aligned(compare.glance(found)), page, sep="\n\n")
 
 
 def _last(args: argparse.Namespace) -> None:
     from hyma.common.files import read_json
+    from hyma.ranking import luck
     from hyma.ranking.rank import summary
     from hyma.report import ranking
     from hyma.report.inputs import Inputs, of_two
@@ -86,7 +87,8 @@ def _last(args: argparse.Namespace) -> None:
     if args.json:
         options.print_json(summary(measured) | {"reports": reports})
         return
-    two = of_two(Inputs(measured, {}, {}, {}, {}, {}, {})).ranking
+    found = measured | {"ties": luck.ties(measured, luck.read())}
+    two = of_two(Inputs(found, {}, {}, {}, {}, {}, {})).ranking
     width = max(map(len, reports), default=0)
     where = "\n".join(f"{path:<{width}}  {title}" for path, title in reports.items())
     print(_plain(ranking.answer(two)), where, sep="\n\n")
