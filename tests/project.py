@@ -21,7 +21,7 @@ WORLD = {
     "train_pairs": 300,
     "label_images": 80,
     "corpus_lines": 700,
-    "imagenet_per_class": 2,
+    "imagenet_per_class": 4,
     "cifar_per_class": 2,
     "coco_images": 12,
     "coco_2017_images": 12,

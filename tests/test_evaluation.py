@@ -294,3 +294,70 @@ def test_chance_in_one_pool(captions: list[int]) -> None:
 def test_protocols(task: str, image: list[str], text: list[str], expected: list[str]) -> None:
     sides = ([{"protocol": name} for name in side] for side in (image, text))
     assert protocols(made(task, *sides)) == expected
+
+
+def alike() -> Prepared:
+    """Three pictures, the first and the last with one and the same caption."""
+    texts = [{"image": row, "pool": 0, "text": text} for row, text in enumerate(("a dog", "a cat", "a dog"))]
+    return made("retrieval", [{}] * 3, texts)
+
+
+def test_captions_that_read_alike_are_one_for_every_picture_that_has_it() -> None:
+    image_ND = np.array([[1, 0], [0, 1], [0.6, 0.8]], np.float32)
+    dog, cat = [1.0, 0.0], [0.0, 1.0]
+    text_MD = np.array([dog, cat, dog], np.float32)
+    # To text: the first picture's dog and the other dog are as near, and both right; the last is nearer to the cat.
+    # To image: each dog finds the first picture, which is right for both; counted by number, the second would not.
+    found = Evaluator(alike(), "standard").score(image_ND, text_MD)
+    assert [found[name] for name in ("i2t_r1", "t2i_r1")] == pytest.approx([2 / 3, 1])
+    assert found["score"] == pytest.approx((2 / 3 + 1 + 4) / 6)
+    paper = Evaluator(alike(), "paper").score(image_ND, text_MD)
+    assert paper == pytest.approx({"score": (2 / 3 + 2) / 3, "i2t_r1": 2 / 3, "i2t_r5": 1, "i2t_r10": 1})
+    # Were the last one another dog, the first picture's would tie with a wrong one, and the last caption find a wrong
+    # picture.
+    data = made("retrieval", [{}] * 3, [{"image": row, "pool": 0} for row in range(3)])
+    found = Evaluator(data, "standard").score(image_ND, text_MD)
+    assert [found[name] for name in ("i2t_r1", "t2i_r1")] == pytest.approx([1 / 3, 2 / 3])
+
+
+def test_a_caption_of_another_pool_counts_too() -> None:
+    """A picture has a wording by any of its captions: whoever else's stands in the pool, it is right."""
+    texts = [{"image": 0, "pool": 0, "text": "a dog"}, {"image": 0, "pool": 1, "text": "a cat"},
+             {"image": 1, "pool": 0, "text": "a cat"}]  # fmt: skip
+    data = made("retrieval", [{}] * 2, texts)
+    image_ND = np.array([[0, 1], [1, 0]], np.float32)
+    text_MD = np.array([[1, 0], [0, 1], [0, 1]], np.float32)
+    # Pool 0: the first picture finds the other's cat, which is right for it; the other finds the dog, which is not.
+    # Pool 1: the first picture alone, with its cat.
+    assert Evaluator(data, "paper").score(image_ND, text_MD)["i2t_r1"] == pytest.approx((0.5 + 1) / 2)
+    assert Evaluator(data, "paper").captions.wordings == 2
+
+
+def test_chance_where_captions_read_alike() -> None:
+    # Either way two of three candidates are right for two queries, one for the third.
+    expected = ((2 / 3 + 1 / 3 + 2 / 3) / 3 + 2) / 3
+    assert Evaluator(alike(), "standard").chance() == pytest.approx(expected)
+    assert Evaluator(alike(), "paper").chance() == pytest.approx(expected)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.sampled_from(["classification", "retrieval", "vqa"]), st.integers(0, 10**6))
+def test_a_half_is_scored_as_its_items(task: str, seed: int) -> None:
+    """The items of both halves are those of all, and their means the scores; the pool of candidates is one."""
+    rng = np.random.default_rng(seed)
+    data = drawn(rng, task)
+    image_ND, text_MD = unit(rng, len(data.images), 5), unit(rng, len(data.texts), 5)
+    for protocol in protocols(data):
+        evaluator = Evaluator(data, protocol)
+        if not all(evaluator.count(part) for part in ("choose", "report")):
+            continue
+        marks, counts = evaluator.marks(image_ND, text_MD), []
+        for part in ("choose", "report", "all"):
+            items, score = marks.items(evaluator.of(part)), marks.score(evaluator.of(part))["score"]
+            assert items.mean(dtype=np.float64) == pytest.approx(score, abs=1e-6)
+            counts.append(evaluator.count(part))
+        assert counts[0] + counts[1] == counts[2]
+        if task != "retrieval":
+            halves = [marks.score(evaluator.of(part))["score"] for part in ("choose", "report")]
+            together = np.average(halves, weights=counts[:2])
+            assert together == pytest.approx(marks.score(evaluator.of("all"))["score"], abs=1e-6)

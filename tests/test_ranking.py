@@ -444,3 +444,115 @@ def test_order_of_pairs_does_not_matter(order: list[str]) -> None:
     for key in ("overall", "mean", "winner", "benchmarks"):
         assert found[key] == expected[key]
     assert found["unimodal"]["pair"] == expected["unimodal"]["pair"]
+
+
+#          big-bert big-words mid-bert mid-words tiny-bert tiny-words
+CHOOSE = {
+    "hyma": [0.50, 0.60, 0.30, 0.40, 0.10, 0.20],  # big-words
+    "grid": [0.70, 0.60, 0.30, 0.20, 0.50, 0.10],  # big-bert
+    "third": [0.1, 0.9, 0.1, 0.1, 0.1, 0.1],
+}
+REPORT = {
+    "hyma": [0.10, 0.20, 0.30, 0.40, 0.50, 0.60],
+    "grid": [0.30, 0.20, 0.10, 0.60, 0.50, 0.40],  # mid-words
+    "third": [0.9, 0.1, 0.1, 0.1, 0.1, 0.1],
+}
+OWN = {
+    "hyma": [0.3, 0.2, 0.6, 0.1, 0.4, 0.5],  # mid-bert
+    "grid": [0.1, 0.2, 0.3, 0.4, 0.6, 0.5],  # tiny-bert
+    "third": [0.2] * 6,
+    "bare": [1.0, 2.0, 3.0, 9.0, 5.0, 6.0],  # mid-words; it has no connectors
+}
+
+
+def two_halves(**more: Any) -> Json:
+    """One benchmark whose halves disagree, and own signals that agree with neither."""
+    records = {
+        name: record(name, 1.0, **({} if name in CHOOSE else {"scores": {}})) | {"scores": by_pair(own)}
+        for name, own in OWN.items()
+    }
+    costs = {"methods": dict.fromkeys(OWN, FLOPS["methods"]["hyma"])}
+    return rank({"toy": halved(CHOOSE, REPORT)}, costs, records, **more)
+
+
+def test_one_half_picks_and_the_other_is_told() -> None:
+    found = two_halves()
+    # HYMA's choosing half names the pair, the third method's the connector; what it is worth says the other half.
+    assert found["winner"] == {"pair": "big-words", "method": "third", "score": close(0.1)}
+    hyma, grid = (found["overall"][name] for name in ("hyma", "grid"))
+    assert (hyma["pair"], hyma["score"], hyma["oracle_score"]) == ("big-words", close(0.2), close(0.2))
+    assert hyma["regret"] == close(0.6 - 0.2)
+    # Ranks by HYMA's choosing half 5 6 3 4 1 2, by the oracle's reported one 3 2 1 6 5 4: 4+16+4+4+16+4.
+    assert hyma["spearman"] == close(1 - 6 * 48 / 210)
+    # The oracle's own halves: 6 5 3 2 4 1 against 3 2 1 6 5 4: 9+9+4+16+1+9. It picks, and errs, as all others.
+    assert grid["spearman"] == close(1 - 6 * 48 / 210)
+    assert choice.ceiling(found) == grid["spearman"]
+    assert (grid["pair"], grid["score"], grid["regret"]) == ("big-bert", close(0.3), close(0.3))
+    assert found["scores"]["hyma"]["tiny-words"] == close({"mean": 0.6, "toy": 0.6})
+    assert found["choose"]["hyma"]["tiny-words"] == close({"mean": 0.2, "toy": 0.2})
+    assert found["order"]["hyma"] == [
+        "big-words",
+        "big-bert",
+        "mid-words",
+        "mid-bert",
+        "tiny-words",
+        "tiny-bert",
+    ]
+    assert found["choosing"]["third"]["big-words"] == close(0.9)
+    assert summary(found)["winner"] == found["winner"]
+
+
+def test_every_method_is_judged_by_its_own_signal_and_by_its_connectors() -> None:
+    found = two_halves()
+    assert list(found["own"]) == list(OWN)
+    assert list(found["connectors"]) == list(CHOOSE)
+    truth = by_pair(REPORT["grid"])
+    for kind, scores in (("own", OWN), ("connectors", CHOOSE)):
+        for method, own in scores.items():
+            expected = agreement(truth, by_pair(own))
+            for part in ("overall", "mean"):
+                entry = found[kind][method][part]
+                for key in ("spearman", "ndcg@5", "regret"):
+                    assert entry[key] == close(expected[key]), (kind, method, key)
+    assert [found["own"][method]["overall"]["pair"] for method in OWN] == [
+        "mid-bert", "tiny-bert", None, "mid-words",
+    ]  # fmt: skip
+    # What a method picks is by its connectors, where it has any.
+    assert found["overall"]["hyma"]["pair"] == found["connectors"]["hyma"]["overall"]["pair"] == "big-words"
+    assert found["overall"]["bare"]["pair"] == found["own"]["bare"]["overall"]["pair"] == "mid-words"
+    assert summary(found)["hyma"]["spearman_own"] == found["own"]["hyma"]["mean"]["spearman"]
+
+
+def test_held_out_captions_choose_without_any_benchmark() -> None:
+    held_out = {
+        "hyma": by_pair([0.3, 0.2, 0.6, 0.1, 0.4, 0.5]),
+        "grid": by_pair([0.5] * 6),
+        "third": by_pair([0.1, 0.1, 0.7, 0.1, 0.1, 0.1]),
+    }
+    found = two_halves(on="held_out", held_out=held_out)
+    assert found["on"] == "held_out"
+    assert found["winner"] == {"pair": "mid-bert", "method": "third", "score": close(0.1)}
+    for method in OWN:
+        assert found["overall"][method] == found["own"][method]["overall"]
+    assert found["choosing"]["hyma"] == held_out["hyma"]
+    # Both judgements stay what they are, whatever picks.
+    usual = two_halves()
+    for key in ("own", "connectors", "scores", "choose"):
+        assert found[key] == usual[key]
+
+
+@pytest.mark.parametrize(("on", "pair"), [("choose", "big-bert"), ("held_out", "tiny-bert")])
+def test_the_best_of_an_audit_is_picked_by_what_chooses(on: Any, pair: str) -> None:
+    """Of big-bert, tiny-bert and mid-words the last one is reported best; nobody knew."""
+    trained = {"oracle": "audit", "pairs": ["big-bert", "tiny-bert", "mid-words"], "finals": [], "sample": {}}
+    contents = {"toy": halved(CHOOSE, REPORT)}
+    for protocol in contents["toy"]["protocols"].values():
+        for name in set(PAIRS) - set(trained["pairs"]):
+            del protocol["methods"]["grid"][name]
+    records = {name: record(name, 1.0) | {"scores": by_pair(OWN[name])} for name in ("grid", "hyma")}
+    costs = {"methods": FLOPS["methods"], "whole_grid": {"total": 1e12, "pairs": 6}}
+    held_out = {name: by_pair(OWN[name]) for name in records}
+    found = rank(contents, costs, records, None, trained, 0, on, held_out)
+    assert found["winner"]["pair"] == pair
+    assert found["audit"]["regret"]["high"] >= 0.6 - REPORT["grid"][PAIRS.index(pair)] - 1e-9
+    assert found["order"]["grid"][0] == pair
