@@ -42,7 +42,7 @@ def predicted(pairs: list[str]) -> dict[str, float]:
     """Pair → HYMA's score, on the halves of the benchmarks that choose or by its own signal; but for failed pairs."""
     benchmarks = {name: read_json(Path(f"metrics/benchmarks/{name}.json")) for name in names("benchmarks")}
     found = signals.read(benchmarks, records.read_all([MAIN], pairs, []), [])
-    scores = found.chosen(settings.read("rank", RankParams).on, MAIN)
+    scores = found.chosen(settings.read("rank", RankParams).by, MAIN)
     return {pair: score for pair, score in scores.items() if score > -math.inf}
 
 

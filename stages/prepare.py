@@ -7,6 +7,7 @@ import argparse
 from pathlib import Path
 
 from hyma.common import left_out, params
+from hyma.common.errors import HymaError
 from hyma.readers.base.params import DataSource
 from hyma.readers.base.prepare import prepare
 from stages._run import run
@@ -25,6 +26,11 @@ def main() -> None:
         else params.read(f"benchmarks.{args.slug}", DataSource)
     )
     meta = prepare(source, Path("data/prepared") / args.part / args.slug, key)
+    if args.part == "benchmarks" and meta.images < 2:
+        raise HymaError(
+            f"params.yaml: {key}: a single picture, where one half chooses a pair and the other says what it is worth; "
+            "give it two different ones at least, or take it out"
+        )
     print(f"{key}: {meta.images} images, {meta.texts} texts, {meta.questions} questions")
     for line in left_out.lines(meta):
         print(f"  {line}")

@@ -39,7 +39,7 @@ def main() -> None:
         "whole_grid": {"total": sum(whole["flops"].values()), "pairs": whole["pairs"]},
         "extraction": extraction(),
     }
-    seed, on = settings.read("seed", int), settings.read("rank", RankParams).on
+    seed, by = settings.read("seed", int), settings.read("rank", RankParams).by
     probes = read_json(METRICS / "probes.json")
     ranking = rank(
         benchmarks,
@@ -48,8 +48,8 @@ def main() -> None:
         probes if all(probes.values()) else None,
         chosen,
         seed,
-        on,
-        held_out(found, seed) if on == "held_out" else None,
+        by,
+        held_out(found, seed) if by == "held_out" else None,
     )
     state = since.remember(read_json(LAST) if LAST.is_file() else {}, since.outline(ranking))
     ranking["since"] = since.changes(state)

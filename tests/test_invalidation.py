@@ -121,6 +121,32 @@ def test_pairs_a_step(project: Project) -> None:
     assert any(name.endswith("-cca") for name in kept["evaluate"])
 
 
+def test_what_pairs_are_picked_by(project: Project) -> None:
+    """Nothing is trained or evaluated again; held-out captions pick the pair and the connector."""
+    params = project.params()
+    params["rank"] = {"by": "held_out"}
+    project.write_params(params)
+    ran, _ = repro(project)
+    assert ran - {"report", "export"} == {"check", "finals", "rank"}
+    ranking = json.loads((project.folder / "metrics/ranking.json").read_text())
+    hyma = json.loads((project.folder / "models/hyma/result.json").read_text())["scores"]
+    assert ranking["winner"]["pair"] == max(sorted(hyma), key=hyma.__getitem__)
+    assert ranking["choosing"]["hyma"] == pytest.approx(hyma)  # HYMA's own signal is that recall
+    assert "by recall on held-out captions" in (project.folder / "reports/ranking.md").read_text()
+
+
+def test_another_salt(project: Project) -> None:
+    """Other halves: encoders are probed and connectors evaluated again, none is trained."""
+    params = project.params()
+    params["evaluate"]["salt"] = 1
+    project.write_params(params)
+    before = (project.folder / "metrics/benchmarks/coco.json").read_text()
+    ran, kept = repro(project)
+    assert ran - {"report", "export"} == {"check", "probe", "evaluate", "evaluate_grid", "finals", "rank"}
+    assert not kept["evaluate"]
+    assert (project.folder / "metrics/benchmarks/coco.json").read_text() != before
+
+
 def test_a_default_said_aloud(project: Project) -> None:
     """Nothing runs but the check: what stages depend on are the settings, and these stay."""
     params = project.params()

@@ -73,7 +73,7 @@ def test_it_ends_with_a_ranking_and_a_model(none: tuple[Project, str]) -> None:
     ranking = read(project, "metrics/ranking.json")
     assert (ranking["oracle"], ranking["audit"], ranking["unimodal"]) == (None, None, None)
     assert list(ranking["methods"]) == ["hyma", "refine", *METHODS, "ask_llm", "unimodal"]
-    first = max(ranking["scores"]["hyma"], key=lambda pair: ranking["scores"]["hyma"][pair]["mean"])
+    first = max(ranking["choose"]["hyma"], key=lambda pair: ranking["choose"]["hyma"][pair]["mean"])
     assert ranking["winner"]["pair"] == first
     assert ranking["winner"]["method"] in ranking["scores"].keys() - {"grid"}
     whole = sum(read(project, "models/grid/whole.json")["flops"].values())

@@ -529,8 +529,8 @@ def test_held_out_captions_choose_without_any_benchmark() -> None:
         "grid": by_pair([0.5] * 6),
         "third": by_pair([0.1, 0.1, 0.7, 0.1, 0.1, 0.1]),
     }
-    found = two_halves(on="held_out", held_out=held_out)
-    assert found["on"] == "held_out"
+    found = two_halves(by="held_out", held_out=held_out)
+    assert found["by"] == "held_out"
     assert found["winner"] == {"pair": "mid-bert", "method": "third", "score": close(0.1)}
     for method in OWN:
         assert found["overall"][method] == found["own"][method]["overall"]
@@ -541,8 +541,8 @@ def test_held_out_captions_choose_without_any_benchmark() -> None:
         assert found[key] == usual[key]
 
 
-@pytest.mark.parametrize(("on", "pair"), [("choose", "big-bert"), ("held_out", "tiny-bert")])
-def test_the_best_of_an_audit_is_picked_by_what_chooses(on: Any, pair: str) -> None:
+@pytest.mark.parametrize(("by", "pair"), [("choose", "big-bert"), ("held_out", "tiny-bert")])
+def test_the_best_of_an_audit_is_picked_by_what_chooses(by: Any, pair: str) -> None:
     """Of big-bert, tiny-bert and mid-words the last one is reported best; nobody knew."""
     trained = {"oracle": "audit", "pairs": ["big-bert", "tiny-bert", "mid-words"], "finals": [], "sample": {}}
     contents = {"toy": halved(CHOOSE, REPORT)}
@@ -552,7 +552,7 @@ def test_the_best_of_an_audit_is_picked_by_what_chooses(on: Any, pair: str) -> N
     records = {name: record(name, 1.0) | {"scores": by_pair(OWN[name])} for name in ("grid", "hyma")}
     costs = {"methods": FLOPS["methods"], "whole_grid": {"total": 1e12, "pairs": 6}}
     held_out = {name: by_pair(OWN[name]) for name in records}
-    found = rank(contents, costs, records, None, trained, 0, on, held_out)
+    found = rank(contents, costs, records, None, trained, 0, by, held_out)
     assert found["winner"]["pair"] == pair
     assert found["audit"]["regret"]["high"] >= 0.6 - REPORT["grid"][PAIRS.index(pair)] - 1e-9
     assert found["order"]["grid"][0] == pair

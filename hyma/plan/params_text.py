@@ -19,6 +19,7 @@ oracle: audit         # full | audit | none: every pair is trained as the yardst
 # connector: {kind: linear}          # linear | mlp1 | mlp2: what is trained for a pair
 # extract: {batch: 64, workers: 2}   # if memory is short
 # evaluate: {protocol: paper}        # standard | paper: how benchmarks are scored
+# rank: {by: held_out}               # choose | held_out: what picks the pair, half of each benchmark or captions
 # seed: 1
 """
 

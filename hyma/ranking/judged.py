@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from hyma.ranking.agreement import Agreement, agreement, pick
-from hyma.ranking.params import On
+from hyma.ranking.params import By
 from hyma.ranking.signals import Of, Signals
 
 Json = dict[str, Any]
@@ -19,12 +19,12 @@ Found = dict[str, dict[str, Agreement]]
 """Benchmark → method → its agreement with the oracle there."""
 
 
-def picked(signals: Signals, on: On, methods: Sequence[str], oracle: str | None) -> tuple[Found, Json, Json]:
+def picked(signals: Signals, by: By, methods: Sequence[str], oracle: str | None) -> tuple[Found, Json, Json]:
     """Judge these methods by what their pairs are picked by.
 
     Args:
         signals: all scores.
-        on: what pairs are picked by.
+        by: what pairs are picked by.
         methods: those to judge.
         oracle: whom they are held against; None where it did not train every pair: then there are picks alone.
 
@@ -34,27 +34,27 @@ def picked(signals: Signals, on: On, methods: Sequence[str], oracle: str | None)
     """
     found = {
         name: {
-            method: _one(signals, signals.chosen(on, method, name), method, oracle, name)
+            method: _one(signals, signals.chosen(by, method, name), method, oracle, name)
             for method in methods
         }
         for name in signals.report
     }
     means = {method: average([of[method] for of in found.values()]) for method in methods}
-    overall = {method: _one(signals, signals.chosen(on, method), method, oracle) for method in methods}
+    overall = {method: _one(signals, signals.chosen(by, method), method, oracle) for method in methods}
     return found, means, overall
 
 
-def alike(signals: Signals, on: On, methods: Sequence[str], oracle: str | None) -> Json:
+def alike(signals: Signals, by: By, methods: Sequence[str], oracle: str | None) -> Json:
     """One signal of all these methods that have it: method → ``mean`` over the benchmarks, ``overall``.
 
     Args:
         signals: all scores.
-        on: ``held_out``: their own signals; ``choose``: their connectors'.
+        by: ``held_out``: their own signals; ``choose``: their connectors'.
         methods: those to judge.
         oracle: as for `picked`.
     """
-    kept = [method for method in methods if on == "held_out" or method in signals.stitched]
-    _, means, overall = picked(signals, on, kept, oracle)
+    kept = [method for method in methods if by == "held_out" or method in signals.stitched]
+    _, means, overall = picked(signals, by, kept, oracle)
     return {method: {"mean": means[method], "overall": overall[method]} for method in kept}
 
 

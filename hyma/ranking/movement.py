@@ -187,7 +187,7 @@ class _Scores:
         worth = {m: connectors(ranking["scores"][m]) for m in methods if m in ranking["scores"]}
         picking: dict[str, dict[str, Scores]] = {}
         for method in methods:
-            if method in worth and ranking.get("on", "choose") == "choose":
+            if method in worth and ranking.get("by", "choose") == "choose":
                 picking[method] = connectors((ranking.get("choose") or ranking["scores"])[method])
             else:
                 failed, own = ranking["methods"][method]["failed"], ranking["own_scores"][method]

@@ -11,7 +11,7 @@ OracleKind = Literal["full", "audit", "none"]
 """``full`` trains every pair as grid search does; ``audit`` the finals and a sample; ``none`` no pair."""
 
 
-On = Literal["choose", "held_out"]
+By = Literal["choose", "held_out"]
 """What pairs and connectors are picked by: ``choose``, one half of every benchmark, whose other half is reported;
 ``held_out``, what a method says itself, and of connectors the recall on held-out training captions."""
 
@@ -19,7 +19,7 @@ On = Literal["choose", "held_out"]
 class RankParams(Section):
     """Section ``rank``."""
 
-    on: On = Field(
+    by: By = Field(
         "choose",
         description="what pairs and connectors are picked by: choose (half of each benchmark) or held_out (captions)",
     )

@@ -8,7 +8,7 @@ from hyma.common.names import MAIN, ORACLE
 from hyma.ranking import audit, judged, signals
 from hyma.ranking.costs import costs
 from hyma.ranking.pairing import pairing
-from hyma.ranking.params import On
+from hyma.ranking.params import By
 from hyma.ranking.signals import Of, Scores, Signals, best_first
 from hyma.ranking.unimodal import unimodal
 from hyma.ranking.winner import connectors, winner
@@ -23,7 +23,7 @@ def rank(
     probes: Json | None = None,
     trained: Json | None = None,
     seed: int = 0,
-    on: On = "choose",
+    by: By = "choose",
     held_out: Scores | None = None,
 ) -> Json:
     """Compare all methods, benchmark by benchmark and over all; with the oracle, where it trained every pair.
@@ -38,7 +38,7 @@ def rank(
         probes: content of metrics/probes.json, if the encoders were probed.
         trained: content of metrics/finals.json: which pairs the oracle trained; all, unless given.
         seed: of what an audit draws.
-        on: what pairs and connectors are picked by.
+        by: what pairs and connectors are picked by.
         held_out: method → pair → recall on held-out captions; needed where that chooses.
 
     Returns:
@@ -52,15 +52,15 @@ def rank(
     found = signals.read(benchmarks, records, trained.get("pairs", []))
     whole = [method for method in records if full or method != ORACLE]
     truth = ORACLE if full else None
-    compared, mean, overall = judged.picked(found, on, whole, truth)
-    choosing = connectors(found, on, held_out)
-    won = winner(found, on, choosing, trained["oracle"])
+    compared, mean, overall = judged.picked(found, by, whole, truth)
+    choosing = connectors(found, by, held_out)
+    won = winner(found, by, choosing, trained["oracle"])
     return {
         "pairs": len(found.own[MAIN if MAIN in records else ORACLE]),
         "oracle": truth,
         "trained": trained,
-        "on": on,
-        "audit": _audit(found, on, won["pair"], seed) if trained["oracle"] == "audit" else None,
+        "by": by,
+        "audit": _audit(found, by, won["pair"], seed) if trained["oracle"] == "audit" else None,
         "since": None,
         "protocol": _protocol(benchmarks),
         "methods": {method: _about(record) for method, record in records.items()},
@@ -72,7 +72,7 @@ def rank(
         "overall": overall,
         "own": judged.alike(found, "held_out", whole, truth),
         "connectors": judged.alike(found, "choose", whole, truth),
-        "order": {method: best_first(found.chosen(on, method)) for method in records},
+        "order": {method: best_first(found.chosen(by, method)) for method in records},
         "scores": _by_pair(found, found.report),
         "choose": _by_pair(found, found.choose),
         "choosing": {method: _finite(of) for method, of in choosing.items()},
@@ -80,19 +80,19 @@ def rank(
         "unimodal": unimodal(probes, found.reported(ORACLE) or {}) if probes and full else None,
         "cost": costs(flops, records, full),
         "winner": won,
-        "pairing": _pairing(found, on, whole, truth),
+        "pairing": _pairing(found, by, whole, truth),
     }
 
 
-def _pairing(found: Signals, on: On, methods: Sequence[str], oracle: str | None) -> Json | None:
+def _pairing(found: Signals, by: By, methods: Sequence[str], oracle: str | None) -> Json | None:
     """What decides the reported scores, the oracle's or, where there is none, the main method's; and who knows it."""
-    by = oracle or MAIN
-    if by not in found.stitched:
+    judge = oracle or MAIN
+    if judge not in found.stitched:
         return None
     names: list[str | None] = [None, *found.report]
-    truth = {name or "mean": found.reported(by, name) or {} for name in names}
-    own = {method: {name or "mean": found.chosen(on, method, name) for name in names} for method in methods}
-    return pairing(by, truth, own if oracle else {})
+    truth = {name or "mean": found.reported(judge, name) or {} for name in names}
+    own = {method: {name or "mean": found.chosen(by, method, name) for name in names} for method in methods}
+    return pairing(judge, truth, own if oracle else {})
 
 
 def _about(record: Json) -> Json:
@@ -100,8 +100,8 @@ def _about(record: Json) -> Json:
     return about | {"trains": record["steps"] > 0}
 
 
-def _audit(found: Signals, on: On, pair: str, seed: int) -> Json:
-    return audit.estimate(found.chosen(on, MAIN), found.reported(ORACLE) or {}, seed, pair)
+def _audit(found: Signals, by: By, pair: str, seed: int) -> Json:
+    return audit.estimate(found.chosen(by, MAIN), found.reported(ORACLE) or {}, seed, pair)
 
 
 def _by_pair(found: Signals, scores: Mapping[str, Scores]) -> Json:

@@ -12,7 +12,7 @@ import numpy as np
 
 from hyma.common.errors import HymaError
 from hyma.common.names import ORACLE
-from hyma.ranking.params import On
+from hyma.ranking.params import By
 
 Json = dict[str, Any]
 Of = dict[str, float]
@@ -38,15 +38,15 @@ class Signals:
         """The methods with connectors."""
         return list(next(iter(self.choose.values())))
 
-    def chosen(self, on: On, method: str, name: str | None = None) -> Of:
+    def chosen(self, by: By, method: str, name: str | None = None) -> Of:
         """What a method's pairs are picked by, on one benchmark or over all.
 
         Args:
-            on: ``choose``: its connectors' scores there, if it has any; else its own signal.
+            by: ``choose``: its connectors' scores there, if it has any; else its own signal.
             method: the method.
             name: the benchmark; all, unless given.
         """
-        if on == "choose" and method in self.stitched:
+        if by == "choose" and method in self.stitched:
             return self.choose[name][method] if name else mean(self.choose, method)
         return self.own[method]
 
