@@ -291,7 +291,7 @@ def ours(data: prepared.Prepared, pictures: Tensor, encoders: tuple[Any, Any], s
         "bag": bag(tokens(data.texts["text"].to_pylist())).numpy(),
     }
     found = assess("x", data, features, {"grid": {"vit-bag": stitch}}, EvaluateParams())
-    return {name: of["methods"]["grid"]["vit-bag"] for name, of in found["protocols"].items()}
+    return {name: of["methods"]["grid"]["vit-bag"]["all"] for name, of in found["protocols"].items()}
 
 
 def read(source: str, root: Path) -> prepared.Prepared:

@@ -76,7 +76,7 @@ def recall(evaluate: Any, view: OpenClipView, root: Path) -> dict[str, float]:
 def reported(project: Path, benchmark: str, model: StitchedModel) -> dict[str, float]:
     """What the run says of the model's connector."""
     content = json.loads((project / f"metrics/benchmarks/{benchmark}.json").read_text())
-    return content["protocols"]["standard"]["methods"][model.method][model.pair]
+    return content["protocols"]["standard"]["methods"][model.method][model.pair]["all"]
 
 
 def compared(project: Path, classify: Any, retrieve: Any) -> Iterator[tuple[str, float, float]]:
