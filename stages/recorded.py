@@ -9,9 +9,10 @@ from pathlib import Path
 from hyma.common import params
 from hyma.common.experiment import names
 from hyma.common.names import paired
+from hyma.common.timing import Stopwatch
 from hyma.search.params import RecordedParams
 from hyma.search.recorded import search
-from hyma.stitching.result import save
+from hyma.stitching.result import save, timed
 from stages._run import run
 
 
@@ -22,7 +23,9 @@ def main() -> None:
     name = parser.parse_args().name
     pairs = paired(names("image_encoders"), names("text_encoders"))
     own = params.read(f"search.recorded.{name}", RecordedParams)
-    save(search(own.file, pairs), Path("models/search/recorded") / name)
+    with Stopwatch().running() as spent:
+        found = search(own.file, pairs)
+    save(timed(found, spent, threads=0), Path("models/search/recorded") / name)
 
 
 if __name__ == "__main__":

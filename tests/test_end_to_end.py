@@ -30,11 +30,18 @@ def test_run_ends_in_a_ranked_report(fresh_run: tuple[Project, list[str]]) -> No
     for method, cost in ranking["cost"].items():
         assert cost["flops"] == pytest.approx(sum(cost["parts"].values()))
         assert cost["seconds"] > 0
+        assert cost["cpu_seconds"] > 0
+        assert (cost["threads"] > 0) == (method != "ask_llm")
         assert (cost["flops"] > 0) == (method not in ("random", "ask_llm"))
     assert {m for m, of in ranking["methods"].items() if of["connectors"] == "two-sided"} == {
         "hyma_two_sided",
         "cca",
     }
+    for name, split in ranking["pairing"]["split"].items():
+        assert name in ("mean", *BENCHMARKS)
+        parts = [split[part] for part in ("image", "text", "interaction")]
+        assert sum(parts) == pytest.approx(1) if split["variance"] else parts == [None] * 3
+    assert ranking["pairing"]["methods"].keys() == ranking["overall"].keys()
     written = (project.folder / "reports/methods.md").read_text()
     assert all(of["label"] in written for of in ranking["methods"].values())
     page = (project.folder / "reports/ranking.md").read_text()
@@ -74,3 +81,7 @@ def test_studies_end_in_reports(changing: Project) -> None:
     for name in ("seeds", "unseen", "bm", "budget", "stability", "audit"):
         assert "nan" not in (changing.folder / f"reports/{name}.md").read_text().lower()
     assert changing.stages("repro", "studies/dvc.yaml") == []
+    # What they say of luck lies where the main pipeline's report, and nothing else, reads it.
+    assert json.loads((changing.folder / "studies/luck.json").read_text()) == summary["luck"]
+    assert changing.stages("repro") == ["report"]
+    assert "by 2 seeds, scores of one pair" in (changing.folder / "reports/ranking.md").read_text()
