@@ -123,6 +123,7 @@ def test_a_run(tmp_path: Path) -> None:
     top = {line.split()[1].split("/")[2] for line in new if "experiments/tiny/" in line}
     assert {"dvc.lock", "dvc.yaml", "metrics", "params.yaml", "reports"} <= top
     assert not top & {"data", "features", "models"}
+    assert not any(line.endswith(".dvc/.gitignore") for line in new)  # DVC has nothing to add to git's
     shutil.rmtree(folder.folder / "data/kept", ignore_errors=True)
 
 
