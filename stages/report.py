@@ -17,7 +17,8 @@ from hyma.report.pictures import draw
 from hyma.stitching import records
 from stages._run import run
 
-METRICS = Path("metrics")
+METRICS, BESIDE = Path("metrics"), Path("studies/beside.json")
+"""The second is the default's ranking where this is an experiment beside it, else empty."""
 
 
 def main() -> None:
@@ -27,7 +28,7 @@ def main() -> None:
     with atomic(reports / "figures") as folder:
         draw(folder, everything)
     write_text(reports / "ranking.md", ranking.page(everything))
-    write_text(reports / "methods.md", methods.page(everything.ranking))
+    write_text(reports / "methods.md", methods.page(everything.ranking, read_json(BESIDE)))
     write_text(
         reports / "index.html", page(everything.ranking, reports / "figures", gallery(everything.ranking))
     )

@@ -10,10 +10,13 @@ import re
 from pathlib import Path
 
 from hyma.common.errors import HymaError
+from hyma.common.files import write_json
 
 PRESETS, EXPERIMENTS, REPORTS = "presets", "experiments", "reports"
 LINKED = (".dvc/config", ".dvc/plots", ".dvcignore", "answers", "dvc.yaml", "hyma", "stages", "zoo/HUB")
 """What the folder shares with the project, beside the pipelines in folders below and params.yaml."""
+DEFAULTS, LUCK = "studies/beside.json", "studies/luck.json"
+"""The results of the experiment in params.yaml, to be held against; and what studies of its own found: nothing yet."""
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 
@@ -37,6 +40,9 @@ def lay(root: Path, name: str) -> Path:
     (root / REPORTS / name).mkdir(parents=True, exist_ok=True)
     for place, target in links(root, name).items():
         _link(folder / place, target)
+    luck = folder / LUCK
+    if not luck.exists():
+        write_json(luck, {})
     return folder
 
 
@@ -44,7 +50,11 @@ def links(root: Path, name: str) -> dict[str, Path]:
     """What the folder of an experiment links to, by place in it."""
     pipelines = [file.relative_to(root).as_posix() for file in sorted(root.glob("*/dvc.yaml"))]
     found = {place: root / place for place in (*LINKED, *pipelines) if (root / place).exists()}
-    return found | {"params.yaml": root / PRESETS / f"{name}.yaml", "reports": root / REPORTS / name}
+    return found | {
+        "params.yaml": root / PRESETS / f"{name}.yaml",
+        "reports": root / REPORTS / name,
+        DEFAULTS: root / "metrics/ranking.json",
+    }
 
 
 def _link(place: Path, target: Path) -> None:

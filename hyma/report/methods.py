@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hyma.ranking import choice
-from hyma.report import markdown, similarity
+from hyma.report import beside, markdown, similarity
 from hyma.report.inputs import label, picked
 from hyma.wording.markdown import decimal, flops, points, seconds, table, times
 
@@ -15,14 +15,15 @@ Figure = tuple[str, Any]
 """How a number reads, and the number."""
 
 
-def page(ranking: Json) -> str:
-    """The whole page as markdown."""
+def page(ranking: Json, other: Json | None = None) -> str:
+    """The whole page as markdown; `other` is the ranking of the experiment that this one is held against, if any."""
     return markdown.page(
         "methods",
         ranking,
         comparison=comparison(ranking),
         twice=twice(ranking) if ranking["oracle"] else "",
         cka=similarity.words(ranking),
+        beside=beside.section(ranking, other or {}),
         methods=choice.by_cost(ranking),
         beaten=choice.dominated(ranking) if ranking["oracle"] else {},
     )
