@@ -36,6 +36,9 @@ def test_links_lead_to_the_projects_own(root: Path) -> None:
     (folder / "inputs/dvc.lock").write_text("own")
     assert (root / "reports/mine/ranking.md").read_text() == "here"
     assert not (root / "inputs/dvc.lock").exists()
+    # Nothing was studied there yet, and what it is held against is the project's own ranking.
+    assert json.loads((folder / "studies/luck.json").read_text()) == {}
+    assert (folder / "studies/beside.json").readlink() == Path("../../../metrics/ranking.json")
     moved = root.rename(root.with_name("moved"))
     assert (moved / "experiments/mine/params.yaml").read_text() == "presets/mine.yaml"
 

@@ -6,25 +6,24 @@ import pytest
 
 from hyma.report import beside
 
+STITCHED = ("grid", "hyma", "cca")
 METHODS = ("grid", "hyma", "cca", "cka", "random")
 
 
-def ranking(
-    rho: dict[str, float], stitched: tuple[str, ...] = ("grid", "hyma", "cca"), mean: float = 0.4
-) -> dict[str, Any]:
+def ranking(rho: dict[str, float], mean: float = 0.4) -> dict[str, Any]:
     """As much of metrics/ranking.json as is read, of two pairs."""
 
     def agreed(method: str) -> dict[str, Any]:
         return {"spearman": rho[method], "relative_regret": 0.1, "regret": 0.01, "score": 0.5}
 
-    scores = {method: {"a-b": {"mean": mean if method == "hyma" else 0.5}} for method in stitched}
+    scores = {method: {"a-b": {"mean": mean if method == "hyma" else 0.5}} for method in STITCHED}
     return {
         "oracle": "grid",
         "pairs": 1,
         "methods": {method: {"label": method.upper()} for method in METHODS},
         "overall": {method: agreed(method) for method in METHODS},
         "own": {method: {"overall": agreed(method)} for method in METHODS},
-        "connectors": {method: {"overall": agreed(method)} for method in stitched},
+        "connectors": {method: {"overall": agreed(method)} for method in STITCHED},
         "scores": scores,
         "cost": {method: {"flops": float(place)} for place, method in enumerate(METHODS)},
         "pairing": {"split": {"mean": {"image": 0.5, "text": 0.3, "interaction": 0.2}}},

@@ -22,7 +22,7 @@ class Both:
 
     @property
     def rho(self) -> float | None:
-        """How the methods' order by it agrees between the experiments; None of fewer than three, or if all are alike."""
+        """How the methods' order by it agrees between the experiments; None of fewer than three, or all alike."""
         if len(self.here) < 3 or min(len(set(self.here.values())), len(set(self.there.values()))) < 2:
             return None
         found = agreement(self.there, self.here)["spearman"]
