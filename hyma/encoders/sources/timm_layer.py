@@ -67,7 +67,7 @@ def of_layer(model: Any, layer: int | str | None, place: str) -> nn.Module:
         return model
     if hasattr(model, "reset_classifier"):  # a few are made without a head
         model.reset_classifier(0)
-    return model if layer is None else Stage(model, _index(model, int(layer), place))
+    return model if layer is None else Stage(model, _index(model, int(layer), place)).eval()
 
 
 def named(features: nn.Module, layer: int | str | None) -> Sequence[str]:
