@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from tests.readme import BLOCK, results
+from tests.readme import BESIDE, BLOCK, DEFAULT, REAL, compared, results
 from tests.root import ROOT
 
 
@@ -20,6 +20,13 @@ def test_results_are_those_of_the_committed_run() -> None:
     block = BLOCK.search(committed("README.md"))
     assert block, "the marks are gone"
     assert block[0] == results(committed("metrics/ranking.json")), "run `python -m tests.readme`"
+
+
+def test_the_comparison_is_that_of_the_committed_runs() -> None:
+    block = BESIDE.search(committed("README.md"))
+    assert block, "the marks are gone"
+    assert block[0] == compared(committed(DEFAULT), committed(REAL)), "run `python -m tests.readme`"
+    assert "ρ" in block[0]
 
 
 def test_links_and_tree_name_what_is_there() -> None:
