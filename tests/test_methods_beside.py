@@ -50,6 +50,9 @@ def test_orders_of_three_methods(there: dict[str, float], said: str) -> None:
     assert "20% of the variance" in text
     assert "| HYMA | 0.900 |" in text
     assert "RANDOM" not in text
+    paragraph, table = text.split("\n\n")  # a table needs a blank line before it
+    assert "\n" not in paragraph
+    assert [line.count("|") for line in table.splitlines()] == [10] * 5
 
 
 def test_furthest_and_best() -> None:
