@@ -28,7 +28,10 @@ def main() -> None:
     with atomic(reports / "figures") as folder:
         draw(folder, everything)
     write_text(reports / "ranking.md", ranking.page(everything))
-    write_text(reports / "methods.md", methods.page(everything.ranking, read_json(BESIDE)))
+    write_text(
+        reports / "methods.md",
+        methods.page(everything.ranking, read_json(BESIDE) if BESIDE.is_file() else {}),
+    )
     write_text(
         reports / "index.html", page(everything.ranking, reports / "figures", gallery(everything.ranking))
     )

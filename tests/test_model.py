@@ -143,12 +143,14 @@ def test_a_model_is_saved_where_it_lies(saved: Path) -> None:
 
 def test_a_model_is_saved_over_another(saved: Path, tmp_path: Path) -> None:
     """Nothing of the other's encoders is left: libraries would read it."""
-    small, normal = stitch(), Normaliser.fit("standardise", torch.randn(9, 128))
-    spec = ConnectorSpec("linear", 128, 96)
-    weights = {"weight0": torch.zeros(96, 128), "bias0": torch.ones(96)}
-    bert = TextEncoderParams(source="sentence-transformers", name="bert", weights=str(ROOT / "zoo/bert"))
+    small, normal = stitch(), Normaliser.fit("standardise", torch.randn(9, 96))
+    spec = ConnectorSpec("linear", 96, 96)
+    weights = {"weight0": torch.zeros(96, 96), "bias0": torch.ones(96)}
+    things = TextEncoderParams(
+        source="sentence-transformers", name="things", weights=str(ROOT / "zoo/things")
+    )
     other = Stitch(spec, weights, small.image_normaliser, normal)
-    StitchedModel(other, IMAGE, bert, device="cpu", pair="resnet-bert").save_pretrained(tmp_path / "both")
+    StitchedModel(other, IMAGE, things, device="cpu", pair="resnet-things").save_pretrained(tmp_path / "both")
     assert len(list((tmp_path / "both/text_encoder").rglob("*.json"))) > 3
     StitchedModel.from_pretrained(saved, device="cpu").save_pretrained(tmp_path / "both")
     names = [

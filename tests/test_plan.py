@@ -76,8 +76,8 @@ SMALL: dict[str, dict[str, Any]] = {
     "autopair": {"batch": 64, "flops": 1e8},
     "gw": {"steps": 1},
 }
-ONLY_AFTER = {"gw": 0.2, "svcca": 0.8, "logme": 0.99, "autopair": 0.99, "refine": 0.99} | dict.fromkeys(
-    ("procrustes", "cca", "gcca"), 0.999
+ONLY_AFTER = {"gw": 0.2, "svcca": 0.75, "logme": 0.99, "autopair": 0.99, "refine": 0.99} | dict.fromkeys(
+    ("procrustes", "cca", "gcca"), 0.99
 )
 """Methods of which only the search itself knows what it costs, and how much of the plan the committed run spent."""
 

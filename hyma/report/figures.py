@@ -17,6 +17,8 @@ from hyma.report.inputs import label
 
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
 MARKERS = "osD^vP*Xph<>8"
+LETTERS = 76
+"""What fits below the columns of a heat map; with more its labels are turned."""
 Json = dict[str, Any]
 STYLE: Any = {
     "font.size": 11,
@@ -198,7 +200,10 @@ def heatmap(path: Path, ranking: Json) -> None:
         panels = canvas.subplots(1, len(methods), sharey=True, squeeze=False)[0]
         for axes, method, grid in zip(panels, methods, values, strict=True):
             axes.imshow(grid, cmap="viridis", vmin=0, vmax=top, aspect="auto")
-            axes.set_xticks(range(len(texts)), texts)
+            long = max(map(len, texts)) * len(texts) > LETTERS / len(methods)
+            axes.set_xticks(
+                range(len(texts)), texts, rotation=30 if long else 0, ha="right" if long else "center"
+            )
             axes.set_yticks(range(len(images)), images)
             axes.grid(visible=False)
             axes.set_title(label(ranking, method), loc="left")
